@@ -1,0 +1,72 @@
+"""Arrays in, the same kind of arrays out: the one place where numpy meets torch."""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from uotlab.errors import InputError
+
+Array: TypeAlias = np.ndarray | Tensor
+
+
+def as_tensor(x: Any, name: str, *, ndim: int | None = None, dtype: torch.dtype | None = None) -> Tensor:
+    """A tensor of numbers from an array, list or tensor.
+
+    Raises:
+        InputError: not numeric, wrong number of axes, empty, NaN or infinite.
+    """
+    if not isinstance(x, Tensor):
+        try:
+            array = np.asarray(x)
+            if array.dtype.kind not in "fiub":
+                array = array.astype(np.float64)
+        except (TypeError, ValueError):
+            raise InputError(f"{name} must hold numbers only; it holds text or mixed values. Convert or drop them.") from None
+        if array.dtype.kind != "f":
+            array = array.astype(np.float32)
+        if array.dtype == np.float16:
+            array = array.astype(np.float32)
+        x = torch.from_numpy(np.ascontiguousarray(array).copy() if not array.flags.writeable else np.ascontiguousarray(array))
+    if not x.is_floating_point():
+        x = x.float()
+    if dtype is not None:
+        x = x.to(dtype)
+    if ndim is not None and x.ndim != ndim:
+        shape = {1: "(n,)", 2: "(n, d)"}[ndim]
+        raise InputError(f"{name} must have shape {shape}; it has shape {tuple(x.shape)}. Reshape it first.")
+    if x.numel() == 0:
+        raise InputError(f"{name} is empty (shape {tuple(x.shape)}); give at least one row.")
+    if not bool(torch.isfinite(x).all()):
+        bad = int((~torch.isfinite(x)).sum())
+        raise InputError(f"{name} has {bad} NaN or infinite value{'s' if bad > 1 else ''}; drop those rows or fill them in first.")
+    return x
+
+
+def like(reference: Any, x: Tensor) -> Any:
+    """`x` as the kind of array that `reference` is: a tensor on its device, or numpy of its float type."""
+    x = x.detach()
+    if isinstance(reference, Tensor):
+        return x.to(reference.device, reference.dtype if reference.is_floating_point() else x.dtype)
+    dtype = getattr(reference, "dtype", None)
+    array = x.cpu().numpy()
+    return array.astype(dtype) if dtype in (np.float32, np.float64) else array
+
+
+def masses(a: Any, n: int, name: str, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Weights (n,) as masses: never normalised; None means n equal weights of total 1.
+
+    Raises:
+        InputError: wrong length, negative, not finite or all zero.
+    """
+    if a is None:
+        return torch.full((n,), 1.0 / n, dtype=dtype)
+    a = as_tensor(a, name, ndim=1).to(dtype)
+    if len(a) != n:
+        raise InputError(f"{name} must have one weight a point, {n}; it has {len(a)}.")
+    if bool((a < 0).any()):
+        raise InputError(f"{name} must not be negative; its smallest value is {float(a.min()):g}. Weights are masses.")
+    if float(a.sum()) <= 0:
+        raise InputError(f"{name} must have some mass; all its {n} weights are zero.")
+    return a

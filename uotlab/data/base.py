@@ -1,0 +1,51 @@
+"""Dataset: a frozen model whose fields are a generator's parameters; one file in this package = one dataset family."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from uotlab.problem import Kind, Problem
+from uotlab.registry import Registry
+
+DATASETS: Registry = Registry("dataset", "uotlab.data")
+
+
+class Dataset(BaseModel, ABC):
+    """Fields become the form, the command line's `--set` and the docs: give each a description, a range and a unit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: ClassVar[str]
+    title: ClassVar[str]  #: a few words for menus
+    group: ClassVar[str]  #: "1-D toys", "2-D toys", "Digits", "Your own", ...
+    kind: ClassVar[Kind]
+    summary: ClassVar[str]  #: one or two sentences: what is matched with what, and what to look for
+    reference: ClassVar[str] = ""  #: key in assets/references.bib
+    default_n: ClassVar[int] = 4000
+    order: ClassVar[int] = 100
+
+    @abstractmethod
+    def problem(self, n: int, seed: int) -> Problem:
+        """n points a side (or fewer where the data are finite), drawn with `seed`.
+
+        A Problem with `sampler`s where the law is known, and `origin` set so that it can be made again.
+        """
+
+
+def load(name: str, n: int | None = None, seed: int = 0, **params: object) -> Problem:
+    """Make a dataset's Problem: `load("moons-to-spiral", n=4000, seed=0)`.
+
+    Args:
+        name: a key of `uotlab.DATASETS`.
+        n: points a side; None is the dataset's default.
+        params: fields of the dataset.
+    """
+    from dataclasses import replace
+
+    from uotlab.parameters import check_count, make_model
+
+    cls = DATASETS[name]
+    n = cls.default_n if n is None else check_count("n", n, least=2, most=10_000_000)
+    made = make_model(cls, params)
+    problem = made.problem(n, seed)
+    return replace(problem, origin={"dataset": cls.name, "n": n, "seed": seed, "params": made.model_dump(exclude_defaults=True)})

@@ -1,0 +1,19 @@
+"""One kind of error for bad input: a sentence that names the argument, the rule, what came and the way out."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Bad input from a person: the message is a sentence fit to show on the page as it stands."""
+
+
+class UnknownName(InputError, LookupError):
+    """A name that no registry holds; the message suggests the nearest one."""
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """`Did you mean 'x'?` for the nearest of `names`, else the whole list."""
+    names = list(names)
+    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    return f"Did you mean '{near[0]}'?" if near else f"Choose one of: {', '.join(names)}."

@@ -1,0 +1,77 @@
+"""Registries: a decorator puts a class in, a look-up discovers every one-file plug-in of a package."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+from uotlab.errors import UnknownName, did_you_mean
+
+T = TypeVar("T", bound=type)
+
+
+def _plain(name: str) -> str:
+    return str(name).lower().replace("-", "").replace("_", "").strip()
+
+
+class Registry(Generic[T]):
+    """Named classes that can be made without arguments.
+
+    Iterating gives the names, `registry[name]` the class; look-ups ignore case, hyphens and underscores.
+    The modules of `package` are imported at the first look-up, so a new file there is all a plug-in needs.
+    """
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind = kind
+        self.package = package
+        self._classes: dict[str, T] = {}
+        self._discovered = False
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Class decorator: file the class under `name` (lower case, hyphens) and set its `name` attribute."""
+
+        def put(cls: T) -> T:
+            held = self._classes.get(name)
+            if held is not None and held.__qualname__ != cls.__qualname__:
+                raise ValueError(f"{self.kind} name '{name}' is taken by {held.__qualname__}; choose another")
+            cls.name = name  # type: ignore[attr-defined]
+            self._classes[name] = cls
+            return cls
+
+        return put
+
+    def __getitem__(self, name: str) -> T:
+        self._discover()
+        for key, cls in self._classes.items():
+            if _plain(key) == _plain(name):
+                return cls
+        raise UnknownName(f"There is no {self.kind} named '{name}'. {did_you_mean(str(name), self._classes)}")
+
+    def __iter__(self) -> Iterator[str]:
+        self._discover()
+        return iter(sorted(self._classes, key=lambda k: (getattr(self._classes[k], "order", 100), k)))
+
+    def __len__(self) -> int:
+        self._discover()
+        return len(self._classes)
+
+    def __contains__(self, name: object) -> bool:
+        self._discover()
+        return any(_plain(key) == _plain(str(name)) for key in self._classes)
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} registry: {', '.join(self)}>"
+
+    def keys(self) -> list[str]:
+        return list(self)
+
+    def items(self) -> list[tuple[str, T]]:
+        return [(name, self._classes[name]) for name in self]
+
+    def _discover(self) -> None:
+        if self._discovered:
+            return
+        self._discovered = True
+        package = importlib.import_module(self.package)
+        for module in pkgutil.iter_modules(getattr(package, "__path__", [])):
+            importlib.import_module(f"{self.package}.{module.name}")
