@@ -1,11 +1,14 @@
 """Dataset: a frozen model whose fields are a generator's parameters; one file in this package = one dataset family."""
 
+import zlib
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+import numpy as np
+import torch
 from pydantic import BaseModel, ConfigDict
 
-from uotlab.problem import Kind, Problem
+from uotlab.problem import Kind, Measure, Problem, Sampler
 from uotlab.registry import Registry
 
 DATASETS: Registry = Registry("dataset", "uotlab.data")
@@ -30,6 +33,19 @@ class Dataset(BaseModel, ABC):
 
         A Problem with `sampler`s where the law is known, and `origin` set so that it can be made again.
         """
+
+
+def data_rng(seed: int, salt: str = "data") -> torch.Generator:
+    """The generator of a dataset's points. Salted, so that training or evaluating with the same seed draws other points."""
+    state = np.random.SeedSequence([seed, zlib.crc32(salt.encode())]).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state >> np.uint64(1)))
+
+
+def measure_of(sampler: Sampler, n: int, rng: torch.Generator, mass: float = 1.0, names: tuple[str, ...] = ()) -> Measure:
+    """A Measure of n points drawn by a sampler, which it keeps for fresh draws; total mass `mass`."""
+    points, labels = sampler(n, rng)
+    weights = None if mass == 1.0 else np.full(n, mass / n)
+    return Measure(points.numpy(), weights, labels, names, sampler)
 
 
 def load(name: str, n: int | None = None, seed: int = 0, **params: object) -> Problem:
