@@ -80,9 +80,7 @@ def _squared_distances(x: Tensor, y: Tensor) -> Tensor:
     # |x|² + |y|² - 2 x.y loses digits far from the origin, so both are centred first
     centre = y.mean(0)
     x, y = x - centre, y - centre
-    return ((x * x).sum(1)[:, None] + (y * y).sum(1)[None] - 2 * x @ y.T).clamp_(min=0) if not (x.requires_grad or y.requires_grad) else (
-        (x * x).sum(1)[:, None] + (y * y).sum(1)[None] - 2 * x @ y.T
-    ).clamp(min=0)
+    return ((x * x).sum(1)[:, None] + (y * y).sum(1)[None] - 2 * x @ y.T).relu_()
 
 
 @COSTS.register("sqeuclidean")

@@ -125,7 +125,8 @@ class Measure:
         if self.n <= n:
             return self
         rng = torch.Generator().manual_seed(seed)
-        rows = self.draw_rows(n, rng).sort().values if self.weights is not None or self.n > 10 * n else torch.randperm(self.n, generator=rng)[:n].sort().values
+        drawn = self.weights is not None or self.n > 10 * n  # else a permutation, without repeats
+        rows = (self.draw_rows(n, rng) if drawn else torch.randperm(self.n, generator=rng)[:n]).sort().values
         weights = None if self.weights is None else np.full(n, self.mass / n)
         labels = {k: np.asarray(v)[rows.numpy()] for k, v in self.labels.items()}
         return Measure(self.take(rows).numpy(), weights, labels, self.names)
@@ -202,8 +203,7 @@ class Problem:
         dims = [m.d for m in self.marginals]
         if len(set(dims)) > 1:
             raise InputError(
-                f"All marginals must have the same number of columns; they have {', '.join(map(str, dims))}. "
-                "Keep the same columns in each."
+                f"All marginals must have the same number of columns; they have {', '.join(map(str, dims))}. Keep the same columns in each."
             )
 
     @property
@@ -248,7 +248,9 @@ class Problem:
         source = measure_from_array(x, a, x_labels, "x", "a")
         target = measure_from_array(y, b, y_labels, "y", "b")
         if source.d != target.d:
-            raise InputError(f"x and y must have the same number of columns; x has {source.d} and y has {target.d}. Keep the same columns in both.")
+            raise InputError(
+                f"x and y must have the same number of columns; x has {source.d} and y has {target.d}. Keep the same columns in both."
+            )
         constant = constant_columns(source, target)
         if constant:
             warnings.warn(constant, UserWarning, stacklevel=2)

@@ -111,7 +111,9 @@ class Method(BaseModel, ABC):
             if short in values:
                 given = values.pop(short)
                 if not any(cls.relaxed):
-                    raise InputError(f"{cls.name} keeps both marginals exactly, so {short} does not apply; leave it out or choose its unbalanced twin.")
+                    raise InputError(
+                        f"{cls.name} keeps both marginals exactly, so {short} does not apply; leave it out or choose its unbalanced twin."
+                    )
                 for side in (1, 2):
                     if cls.relaxed[side - 1]:
                         if f"{short}{side}" in values and values[f"{short}{side}"] != given:
@@ -142,7 +144,9 @@ class Method(BaseModel, ABC):
             for side in (1, 2):
                 tau = getattr(self, f"tau{side}")
                 if tau is not None and not 0 < tau <= 1:
-                    raise InputError(f"tau{side} of {self.name} is the Sinkhorn exponent λ/(λ+eps) and must lie in (0, 1]; it is {tau:g}. 1 is balanced.")
+                    raise InputError(
+                        f"tau{side} of {self.name} is the Sinkhorn exponent λ/(λ+eps) and must lie in (0, 1]; it is {tau:g}. 1 is balanced."
+                    )
         return self
 
     # ---- what the engine calls -------------------------------------------------------------------
@@ -196,36 +200,48 @@ class Method(BaseModel, ABC):
 
 @runtime_checkable
 class HasScaling(Protocol):
+    """How much the mass of a source point grows or shrinks."""
+
     def scaling(self, state: Any, x: Tensor) -> Tensor:
         """xi = d pi_1/d mu at x, (n, d) -> (n,), not normalised: its mean is the plan's mass / source mass."""
 
 
 @runtime_checkable
 class HasTargetScaling(Protocol):
+    """How much of the mass of a target point is matched."""
+
     def target_scaling(self, state: Any, y: Tensor) -> Tensor:
         """d pi_2/d nu at y, (m, d) -> (m,)."""
 
 
 @runtime_checkable
 class HasPotential(Protocol):
+    """The dual potential on the target."""
+
     def potential(self, state: Any, y: Tensor) -> Tensor:
         """The potential g on the target in calibrated cost units, (m, d) -> (m,)."""
 
 
 @runtime_checkable
 class HasPlan(Protocol):
+    """A coupling of given points."""
+
     def plan(self, state: Any, x: Tensor, y: Tensor) -> Any:
         """A Plan between given points."""
 
 
 @runtime_checkable
 class HasPath(Protocol):
+    """Trajectories from x to T(x)."""
+
     def path(self, state: Any, x: Tensor, ts: Tensor) -> Tensor:
         """Positions at times ts in [0, 1], (n, d), (t,) -> (n, t, d)."""
 
 
 @runtime_checkable
 class HasStochasticMap(Protocol):
+    """A map T(x, z) with noise z: one point has many images."""
+
     stochastic: bool
 
     def transport(self, state: Any, x: Tensor, z: Tensor | None = None) -> Tensor:

@@ -25,16 +25,22 @@ SOURCE, TARGET, MAPPED = "#0072B2", "#E69F00", "#009E73"
 
 
 class View(ABC):
+    """A figure of named arrays: pure, and the same while training, in the export and in a notebook."""
+
     name: ClassVar[str]
     title: ClassVar[str]
     summary: ClassVar[str]  #: one sentence for the tooltip and the alt text
     needs: ClassVar[frozenset[str]]  #: names of arrays; the page offers the view when the snapshot has them all
     order: ClassVar[int] = 100
-    options: ClassVar[Mapping[str, Any]] = {}  #: option name -> default (bool: toggle; tuple of str: choice, first is default; float: slider [0, 1])
+    #: option name -> default (bool: toggle; tuple of str: choice, first is default; float: slider [0, 1])
+    options: ClassVar[Mapping[str, Any]] = {}
 
     @abstractmethod
     def traces(self, arrays: Arrays, **options: Any) -> list[dict[str, Any]]:
-        """Plotly traces as plain dicts; numeric data as float32 numpy arrays. `"meta": "static"` marks a trace whose arrays never change during a run."""
+        """Plotly traces as plain dicts; numeric data as float32 numpy arrays.
+
+        `"meta": "static"` marks a trace whose arrays never change during a run.
+        """
 
     def layout(self, arrays: Arrays, **options: Any) -> dict[str, Any]:
         """Plotly layout as a plain dict: axis titles with units, aspect, legend."""

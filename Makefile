@@ -1,0 +1,71 @@
+# make app    the lab in the browser          make test   everything, browser included where Chromium is found
+# make setup  only install                    make check  format, lint, types, layers, fast tests (before each commit)
+# make app PORT=8502 for another port; PYTHON=/path/to/python3.11 for an interpreter that is not found by itself
+
+PORT ?= 8501
+HOST ?= 127.0.0.1
+JOBS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime-installed
+DEV := $(VENV)/.dev-installed
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
+FAST := not slow and not browser
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help app setup dev test check format lint types clean
+
+help:
+	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST))
+
+app: $(RUNTIME)
+	@$(BIN)/python -c 'import socket; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("$(HOST)", $(PORT)))' 2>/dev/null || { \
+	  echo "Port $(PORT) is taken, perhaps by a lab that is already open at http://$(HOST):$(PORT). Take another one: make app PORT=$$(( $(PORT) + 1 ))" >&2; exit 1; }
+	@echo "uotlab: http://$(HOST):$(PORT)    (Ctrl+C ends it)"
+	@$(BIN)/python -m streamlit run app.py --server.address $(HOST) --server.port $(PORT) --server.headless true
+
+setup: $(RUNTIME)
+	@echo "Ready: make app starts the lab."
+
+dev: $(DEV)
+
+# The stamps are younger than the files they depend on, so a second start installs nothing.
+$(RUNTIME): requirements.txt pyproject.toml | $(BIN)/python
+	@echo "Installing uotlab into $(VENV) (a few minutes the first time) ..."
+	@$(PIP) -r requirements.txt && $(PIP) --no-deps --no-build-isolation -e . && touch $@
+
+$(DEV): requirements-dev.txt $(RUNTIME)
+	@echo "Installing what the tests need ..."
+	@$(PIP) -r requirements-dev.txt && touch $@
+
+$(BIN)/python:
+	@for p in "$(PYTHON)" python3.11 python3 python; do \
+	  [ -n "$$p" ] && "$$p" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { found=$$p; break; }; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "uotlab needs Python 3.11 and found none on this machine." >&2; \
+	  echo "Install it (Debian, Ubuntu: apt install python3.11 python3.11-venv; macOS: brew install python@3.11; Windows: use WSL)," >&2; \
+	  echo "then run make again, or name it: make $(or $(MAKECMDGOALS),app) PYTHON=/path/to/python3.11" >&2; exit 1; \
+	fi; \
+	"$$found" -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "Python 3.11 is here, but its venv module is not: apt install python3.11-venv, then run make again." >&2; exit 1; }
+
+# Browser tests run by themselves: they watch the clock. Both parts run, and either one fails the whole.
+test: $(DEV)
+	@$(BIN)/python -m pytest -n $(JOBS) -m "not browser"; rest=$$?; \
+	$(BIN)/python -m pytest -m browser; browser=$$?; exit $$(( rest ? rest : browser ))
+
+check: $(DEV) lint types
+	@$(BIN)/python -m pytest -q -n $(JOBS) -m "$(FAST)"
+
+lint: $(DEV)
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
+
+types: $(DEV)
+	@$(BIN)/mypy
+
+format: $(DEV)
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
