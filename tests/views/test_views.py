@@ -1,0 +1,100 @@
+"""Every view draws every snapshot it applies to, under all its options, with finite numbers and a stable shape."""
+
+import itertools
+import json
+import time
+
+import numpy as np
+import pytest
+
+from tests.views.synthetic import SNAPSHOTS
+from uotlab.views.base import VIEWS, frame, numeric_leaves
+
+CASES = [(v, s) for v in VIEWS for s in SNAPSHOTS if VIEWS[v]().applies(SNAPSHOTS[s])]
+GAPS = {"arrows", "trails", "images"}  #: traces whose NaN are gaps
+
+
+def combinations(view):
+    """Every combination of a view's options: toggles both ways, all choices, sliders at both ends and the middle."""
+    names = list(view.options)
+    values = [(True, False) if isinstance(v, bool) else v if isinstance(v, tuple) else (0.0, 0.5, 1.0) for v in view.options.values()]
+    return [dict(zip(names, row, strict=True)) for row in itertools.product(*values)]
+
+
+def test_every_view_applies_somewhere():
+    assert {v for v, _ in CASES} == set(VIEWS)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_view_says_what_it_is(name):
+    view = VIEWS[name]
+    assert view.title
+    assert len(view.title) <= 20
+    assert view.summary.endswith(".")
+    assert len(view.summary) <= 160
+    assert view.needs
+    for default in view.options.values():
+        assert isinstance(default, bool) or (isinstance(default, float) and 0 <= default <= 1) or all(isinstance(c, str) for c in default)
+
+
+@pytest.mark.parametrize(("name", "snapshot"), CASES)
+def test_traces_are_finite_float32_under_all_options(name, snapshot):
+    view, arrays = VIEWS[name](), SNAPSHOTS[snapshot]
+    for options in combinations(view):
+        for trace in view.traces(arrays, **options):
+            assert trace["name"]
+            assert trace["type"]
+            for path, leaf in numeric_leaves(trace):
+                assert leaf.dtype == np.float32, (path, leaf.dtype)
+                assert leaf.flags.c_contiguous
+                if trace["name"] not in GAPS:
+                    assert np.isfinite(leaf).all(), (options, trace["name"], path)
+
+
+@pytest.mark.parametrize(("name", "snapshot"), CASES)
+def test_the_figure_is_valid_and_becomes_json(name, snapshot):
+    view, arrays = VIEWS[name](), SNAPSHOTS[snapshot]
+    for options in ({}, *combinations(view)[-1:]):
+        figure = view.figure(arrays, **options)
+        assert json.loads(figure.to_json())["data"] is not None
+
+
+@pytest.mark.parametrize(("name", "snapshot"), CASES)
+def test_a_later_frame_has_the_same_traces(name, snapshot):
+    view, arrays = VIEWS[name](), SNAPSHOTS[snapshot]
+    held = {"x", "y", "x_label", "y_label", "path_t", "true_ratio", "x_image", "y_image", "x2", "y2"}
+    rng = np.random.default_rng(5)
+    later = {
+        k: v if k in held or v.dtype.kind != "f" else (v + rng.normal(size=v.shape) ** 2).astype(np.float32) for k, v in arrays.items()
+    }
+    for options in combinations(view):
+        before, after = view.traces(arrays, **options), view.traces(later, **options)
+        assert [(t["name"], t["type"], t.get("meta")) for t in before] == [(t["name"], t["type"], t.get("meta")) for t in after]
+        assert [(i, p) for i, p, _ in frame(before)] == [(i, p) for i, p, _ in frame(after)]
+        for a, b in zip(before, after, strict=True):
+            if a.get("meta") == "static":
+                for (_, first), (_, second) in zip(numeric_leaves(a), numeric_leaves(b), strict=True):
+                    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_what_a_view_needs_is_what_makes_it_apply(name):
+    view = VIEWS[name]()
+    assert not view.applies({})
+    for snapshot in SNAPSHOTS.values():
+        assert not view.applies(snapshot) or view.needs <= set(snapshot)
+
+
+def test_traces_are_fast_enough_to_draw_live():
+    """A guard against accidents, ten times over what is measured (under 5 ms each at 1000 points)."""
+    for name, snapshot in CASES:
+        view, arrays = VIEWS[name](), SNAPSHOTS[snapshot]
+        view.traces(arrays)
+        best = min(_seconds(view, arrays) for _ in range(3))
+        assert best < 0.05, (name, snapshot, best)
+
+
+def _seconds(view, arrays) -> float:
+    start = time.perf_counter()
+    view.traces(arrays)
+    return time.perf_counter() - start
