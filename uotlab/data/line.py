@@ -87,14 +87,15 @@ class _Outliers(Dataset):
             return ()
         if self.position == -8:
             return (
-                "Exact answers at rho = .3 in mean-cost units: the xi-weighted share of mass at the outlier is below .01% for unbalanced and 1% "
-                "for balanced transport; the plain share of T#mu there, each source point counted once, is .11% for unbalanced.",
+                "Exact answers at rho = .3 in mean-cost units: the xi-weighted share of mass at the outlier is below .01% for unbalanced "
+                "and 1% for balanced transport; the plain share of T#mu there, each source point counted once, is .11% for unbalanced.",
             )
         if self.position == -1:
             return (
-                "In the paper's own setting the exact unbalanced optimum sends more, not less, to the outlier: the plain T#mu share there is 1% for "
-                "balanced transport but 3.7% for unbalanced at cost .1|x-y|² (2.1% at .05|x-y|²), since half of N(0,1) lies nearer -1 than 1. "
-                "What the paper's Figure 2 shows is an effect of the optimisation. With the outlier at -8 the unbalanced optimum does let go of it.",
+                "In the paper's own setting the exact unbalanced optimum sends more, not less, to the outlier: the plain T#mu share "
+                "there is 1% for balanced transport but 3.7% for unbalanced at cost .1|x-y|² (2.1% at .05|x-y|²), since half of "
+                "N(0,1) lies nearer -1 than 1. What the paper's Figure 2 shows is an effect of the optimisation. "
+                "With the outlier at -8 the unbalanced optimum does let go of it.",
             )
         return ()
 
@@ -104,7 +105,10 @@ class Outliers(_Outliers):
     """N(0, 1) to (1 - share) N(1, sd²) + share N(position, .1²)."""
 
     title = "A line with outliers"
-    summary = "One target point in a hundred lies far away. Balanced transport must send mass there; unbalanced transport lets go of it. Watch the scaling."
+    summary = (
+        "One target point in a hundred lies far away. Balanced transport must send mass there; unbalanced transport lets go of it. "
+        "Watch the scaling."
+    )
     order = 11
 
 
@@ -113,6 +117,9 @@ class OutliersPaper(_Outliers):
     """The same with the outlier at -1, as in the UOTM paper; its notes say what the exact optimum is there."""
 
     title = "A line with outliers, the paper's own setting"
-    summary = "The outlier lies at -1, nearer to half of the source than the bulk is: at the exact optimum unbalanced transport sends more mass there, not less."
+    summary = (
+        "The outlier lies at -1, nearer to half of the source than the bulk is: at the exact optimum unbalanced transport "
+        "sends more mass there, not less."
+    )
     order = 12
     position: float = Field(-1.0, ge=-100, le=100, description="Where the outliers lie, in data units (the bulk lies at 1)")

@@ -72,7 +72,10 @@ class MoonsToSpiral(Pair):
     """Two moons to one spiral."""
 
     title = "Moons to spiral"
-    summary = "Two half circles become one spiral arm. A good map tears the moons once and bends them; it leaves no bridge between the turns of the arm."
+    summary = (
+        "Two half circles become one spiral arm. A good map tears the moons and bends them, "
+        "and leaves no bridge between the turns of the arm."
+    )
     order = 20
 
     def shapes(self) -> tuple[str, str]:
