@@ -73,6 +73,7 @@ SNAPSHOTS = {
     "balanced": {k: v for k, v in cloud(300, 2).items() if k not in {"xi", "zeta", "xi_class", "true_ratio"}},
     "unlabelled": {k: v for k, v in cloud(300, 2).items() if "label" not in k and "class" not in k},
     "stochastic": cloud(200, 2) | {"Tx_z": f(np.random.default_rng(3).normal(size=(20, 5, 2)))},
+    "class without points": cloud(200, 2) | {"xi_class": f([0.5, np.nan]), "true_ratio": f([np.nan, 1.0])},
     "line": cloud(1000, 1),
     "table": cloud(500, 5) | {"x2": cloud(500, 2)["x"], "y2": cloud(500, 2)["y"], "Tx2": cloud(500, 2)["Tx"]},
     "flow": flow(400, 2),

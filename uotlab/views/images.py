@@ -84,9 +84,10 @@ class _Grid:
         h, w = self.x.shape[1:]
         self.h, self.w = round(h * 1.25), round(w * 1.25)  # room for an image that grows
         self.gap = max(1, round(GAP * h))
-        self.columns = max(1, min(COLUMNS, self.k))
-        self.rows = -(-self.k // self.columns)
         self.pair = 2 * self.h + 3 * self.gap
+        even = round(np.sqrt(1.5 * max(self.k, 1) * self.pair / (self.w + self.gap)))  # a mosaic half as wide again as it is high
+        self.columns = max(1, min(COLUMNS, self.k, int(even)))
+        self.rows = -(-self.k // self.columns)
         self.y = f32(arrays["y_image"])[: 2 * self.columns] if targets and "y_image" in arrays else self.x[:0]
         strips = -(-len(self.y) // self.columns)
         self.target_top = self.rows * self.pair + self.gap * 3 if strips else None

@@ -84,8 +84,8 @@ class MapView(View):
             still = name == "source" and xi is None
             trace = scatter(name, points, marker={**look, **size, "opacity": 0.55 if name == "source" else 0.85})
             found.append({**trace, "meta": "static"} if still else trace)
-        if mapped and "Tx_z" in arrays and arrays["Tx_z"].shape[-1] == 2:
-            cloud = f32(arrays["Tx_z"]).reshape(-1, 2)
+        if mapped and "Tx_z" in arrays:
+            cloud = plane(arrays, "Tx_z").reshape(-1, 2)
             found.append(scatter("mapped, several z", cloud, MAPPED, marker={"size": 3, "opacity": 0.4}))
         return found
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from uotlab.views.base import VIEWS, Arrays, View
-from uotlab.views.style import GROW, INK, SCALING_COLORS, axis, class_names, f32, log2_scaling, quiet_layout
+from uotlab.views.style import INK, SCALING_COLORS, axis, class_names, f32, log2_scaling, quiet_layout
 
 BINS = 41
 HALF_WIDTHS = np.array([0.25, 0.5, 1, 2, 4, 8, 20])
@@ -69,18 +69,18 @@ class ScalingView(View):
 
 
 def _class_bars(arrays: Arrays) -> list[dict[str, Any]]:
-    means = f32(arrays["xi_class"])
-    given = class_names(arrays, "x_label")
+    means = np.ascontiguousarray(arrays["xi_class"], dtype=np.float32)  # NaN: a class that is not on display
+    given = class_names(arrays, "xi_class" if "names/xi_class" in arrays else "x_label")
     names = [given[i] if i < len(given) else str(i) for i in range(len(means))]
-    log = log2_scaling(means)
+    log = log2_scaling(np.nan_to_num(means, nan=1.0))
     marker = {"color": log, "colorscale": SCALING_COLORS, "cmin": -2, "cmax": 2}
     shared = {"xaxis": "x2", "yaxis": "y2", "x": names}
     found = [
         {"type": "bar", "name": "learned", "y": means, "marker": marker, "hovertemplate": "%{x}: ×%{y:.2f}<extra>learned</extra>", **shared}
     ]
     if "true_ratio" in arrays:
-        truth = f32(arrays["true_ratio"])
-        tick = {"symbol": "line-ew-open", "size": 26, "color": GROW, "line": {"width": 3, "color": INK}}
+        truth = np.ascontiguousarray(arrays["true_ratio"], dtype=np.float32)
+        tick = {"symbol": "diamond", "size": 10, "color": "#FFFFFF", "line": {"width": 2, "color": "#22262E"}}
         found.append(
             {
                 "type": "scatter",

@@ -27,9 +27,9 @@ def log2_scaling(xi: np.ndarray) -> np.ndarray:
     return np.log2(np.clip(f32(xi), 2.0**-20, 2.0**20)).astype(np.float32)
 
 
-def area_sizes(xi: np.ndarray, base: float = 6.0) -> np.ndarray:
-    """Marker diameters (n,) in px whose area is proportional to the mass, between a speck and three times `base`."""
-    return np.clip(base * np.sqrt(np.clip(f32(xi), 0, None)), 1.5, 3 * base).astype(np.float32)
+def area_sizes(xi: np.ndarray, base: float = 5.5) -> np.ndarray:
+    """Marker diameters (n,) in px whose area is proportional to the mass, between a speck and 2.6 times `base`."""
+    return np.clip(base * np.sqrt(np.clip(f32(xi), 0, None)), 1.5, 2.6 * base).astype(np.float32)
 
 
 def class_names(arrays: Arrays, key: str) -> list[str]:
@@ -94,7 +94,7 @@ def axis(title: str = "", **more: Any) -> dict[str, Any]:
         "linecolor": AXIS,
         "ticks": "",
         "automargin": True,
-        "title": {"text": title, "standoff": 8},
+        "title": {"text": title, "standoff": 8, "font": {"size": 12}},
     }
     return {**base, **more}
 

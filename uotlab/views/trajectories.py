@@ -39,9 +39,9 @@ class TrajectoryView(View):
         path = until(path, times, float(t))
         found = []
         if source:
-            found.append(scatter("source", x, SOURCE, marker={"opacity": 0.3, "size": 4}, meta="static"))
+            found.append(scatter("source", x, SOURCE, marker={"opacity": 0.45, "size": 4}, meta="static"))
         if target:
-            found.append(scatter("target", y, TARGET, marker={"opacity": 0.3, "size": 4}, meta="static"))
+            found.append(scatter("target", y, TARGET, marker={"opacity": 0.45, "size": 4}, meta="static"))
         if trails:
             px, py = segments(path)
             line = {
