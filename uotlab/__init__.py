@@ -1,0 +1,41 @@
+"""uotlab: train unbalanced optimal transport methods and watch them learn.
+
+>>> p = load("moons-to-spiral")
+>>> r = fit("uotm", p, tau=0.1)
+>>> r.transport(x), r.scaling(x), r.evaluate()
+"""
+
+from uotlab.costs import COSTS
+from uotlab.data.base import DATASETS, load
+from uotlab.divergences import DIVERGENCES
+from uotlab.engine.fitted import Fitted, fit
+from uotlab.engine.spec import RunSpec
+from uotlab.errors import InputError
+from uotlab.methods.base import METHODS
+from uotlab.metrics.base import METRICS
+from uotlab.penalty import Penalty
+from uotlab.plans.base import Plan
+from uotlab.plans.sinkhorn import sinkhorn
+from uotlab.problem import Measure, Problem
+from uotlab.views.base import VIEWS
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "COSTS",
+    "DATASETS",
+    "DIVERGENCES",
+    "METHODS",
+    "METRICS",
+    "VIEWS",
+    "Fitted",
+    "InputError",
+    "Measure",
+    "Penalty",
+    "Plan",
+    "Problem",
+    "RunSpec",
+    "fit",
+    "load",
+    "sinkhorn",
+]

@@ -1,0 +1,65 @@
+"""Ask a trained method without disturbing its training: no gradients, the random source put back, large inputs in chunks."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from uotlab.methods.base import (
+    METHODS,
+    HasPath,
+    HasPlan,
+    HasPotential,
+    HasScaling,
+    HasStochasticMap,
+    HasTargetScaling,
+    Method,
+    State,
+)
+from uotlab.errors import InputError
+
+ABILITIES: dict[str, Any] = {
+    "scaling": HasScaling,
+    "target_scaling": HasTargetScaling,
+    "potential": HasPotential,
+    "path": HasPath,
+    "plan": HasPlan,
+}
+CHUNK = 8192
+
+
+@contextmanager
+def undisturbed(state: State, seed: int = 0) -> Iterator[None]:
+    """No gradients, and `state.rng` seeded inside and put back after: looking at a run never changes its numbers."""
+    held = state.rng.get_state()
+    state.rng.manual_seed(seed)
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        state.rng.set_state(held)
+
+
+def abilities(method: Method) -> list[str]:
+    """What the method gives beside `transport`, by name."""
+    return [name for name, protocol in ABILITIES.items() if isinstance(method, protocol)]
+
+
+def is_stochastic(method: Method) -> bool:
+    return isinstance(method, HasStochasticMap) and bool(method.stochastic)
+
+
+def require(method: Method, ability: str) -> None:
+    """Raises InputError, naming what the method has and which methods have the ability."""
+    if not isinstance(method, ABILITIES[ability]):
+        able = [name for name, cls in METHODS.items() if hasattr(cls, ability)]
+        has = ", ".join(["transport", *abilities(method)])
+        way_out = f"methods with {ability}: {', '.join(able)}" if able else f"no method here has {ability}"
+        raise InputError(f"{method.name} has no {ability}, only {has}; {way_out}.")
+
+
+def chunked(call: Callable[[Tensor], Tensor], x: Tensor, device: torch.device, chunk: int = CHUNK) -> Tensor:
+    """`call` on rows of x in chunks on the run's device; the result on the CPU."""
+    return torch.cat([call(part.to(device)).detach().cpu() for part in x.split(chunk)])

@@ -1,0 +1,281 @@
+"""fit: train a method on a problem, here and now. Fitted: the result, to be asked, scored, saved and loaded."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from uotlab.arrays import as_tensor, like
+from uotlab.costs import Cost, make_cost
+from uotlab.engine.asking import chunked, is_stochastic, require, undisturbed
+from uotlab.engine.begin import Run, begin, make_method, pick_device, threads_for
+from uotlab.engine.files import load_tensors, save_tensors
+from uotlab.engine.history import History
+from uotlab.engine.loop import train
+from uotlab.engine.portable import packed_problem, unpacked_problem
+from uotlab.engine.scoring import evaluation, fresh_draws, held_draws
+from uotlab.engine.spec import RunSpec
+from uotlab.errors import InputError
+from uotlab.methods.base import Method
+from uotlab.metrics.base import evaluate
+from uotlab.parameters import check_count, make_model
+from uotlab.problem import Problem
+
+Progress = Callable[[int, int, Mapping[str, float]], None]
+FORMAT = 1
+LIVE_POINTS = 1000
+PATH_CHUNK = 2048
+
+
+def fit(
+    method: str | Method,
+    problem: Problem,
+    steps: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    progress: bool | Progress | None = None,
+    *,
+    cost: str | Cost | None = None,
+    **params: Any,
+) -> "Fitted":
+    """Train a method on a problem: `fit("uotm", p, steps=2000, tau=0.1, divergence="kl")`.
+
+    Equal arguments on the same device give equal numbers. Where the problem cannot draw fresh points, a seeded 20% is
+    held out before training, for `evaluate`.
+
+    Args:
+        method: a key of `uotlab.METHODS`, or a made Method.
+        problem: what to match with what.
+        steps: training steps; None is the method's default.
+        seed: of the networks, the batches and the hold-out.
+        device: "auto" (cuda, then mps, then cpu), "cpu", "cuda", "cuda:1", "mps".
+        progress: True prints a line with the time left; or called as progress(step, steps, losses) about ten times a second.
+        cost: a name or a Cost object, instead of the problem's own.
+        params: hyper-parameters of the method.
+
+    Raises:
+        InputError: one sentence on what is wrong with an argument.
+        NotFinite: a loss or a parameter became NaN or infinite.
+    """
+    if not isinstance(problem, Problem):
+        raise InputError(
+            f"problem must be a Problem, from uotlab.load(name) or uotlab.Problem.from_arrays(x, y); it is {type(problem).__name__}."
+        )
+    if isinstance(cost, Cost):
+        problem = replace(problem, cost=cost)
+        params |= _named_cost(cost)
+    elif cost is not None:
+        params["cost"] = cost
+    made = make_method(method, params)
+    steps = made.default_steps if steps is None else check_count("steps", steps, least=1, most=100_000_000)
+    check_count("seed", seed, least=0, most=2**31 - 1)
+    spec = _spec(made, problem, steps, seed, device)
+    with threads_for(pick_device(device)):
+        run = begin(spec, made, problem)
+        history = History()
+        report = _ProgressLine(made.name, steps) if progress is True else progress or None
+        publish = None if report is None else lambda step, losses, still: report(step, steps, losses)
+        train(made, run.state, steps, publish=publish, history=history)
+        history_end = history.last()
+        x, y = held_draws(run.train, LIVE_POINTS, seed=0)
+        live = evaluate(evaluation(made, run.state, x, y, path=False), live=True)
+    return Fitted(run, history, {**history_end, **live})
+
+
+class Fitted:
+    """A trained method. Arrays in, the same kind of arrays out: numpy of either float type, or torch on any device.
+
+    Args:
+        run: method, problem and State.
+        record: the losses over steps.
+        metrics: the last losses, and the cheap metrics on training points.
+    """
+
+    def __init__(self, run: Run, record: History, metrics: Mapping[str, float]) -> None:
+        self._run, self._record = run, record
+        self.metrics = dict(metrics)
+        self.evaluated_on = ""  #: which points `evaluate` last used, and how many
+
+    method = property(lambda self: self._run.method, doc="The method with its hyper-parameters.")
+    problem = property(lambda self: self._run.problem, doc="All the data.")
+    spec = property(lambda self: self._run.spec, doc="The run in strings and numbers.")
+    state = property(lambda self: self._run.state, doc="Networks, optimisers, cost and penalty.")
+    history = property(lambda self: self._record.arrays(), doc="Losses by name, and `step`: float32 arrays of at most 2000.")
+
+    def history_csv(self) -> str:
+        """The losses over steps as comma-separated text."""
+        return self._record.csv()
+
+    # ---- what it learned -------------------------------------------------------------------------
+    def transport(self, x: Any, z: Any = None, *, seed: int = 0) -> Any:
+        """T(x), (n, d) -> (n, d). A stochastic method takes noise z, or draws it with `seed`."""
+        if z is None:
+            return self._ask("x", x, self.method.transport, seed)
+        if not is_stochastic(self.method):
+            raise InputError(f"{self.method.name} here is not stochastic, so that z does not apply; leave it out.")
+        points, noise = self._points("x", x), as_tensor(z, "z", ndim=2).to(self.state.device, torch.float32)
+        if len(points) != len(noise):
+            raise InputError(f"z must have one row a point, {len(points)}; it has {len(noise)}.")
+        with undisturbed(self.state, seed):
+            return self._back(x, self.method.transport(self.state, points.to(self.state.device), noise))
+
+    def scaling(self, x: Any) -> Any:
+        """xi(x) = d pi_1/d mu, (n, d) -> (n,): how much of each source point takes part; not normalised."""
+        require(self.method, "scaling")
+        return self._ask("x", x, self.method.scaling)
+
+    def target_scaling(self, y: Any) -> Any:
+        """d pi_2/d nu at y, (m, d) -> (m,)."""
+        require(self.method, "target_scaling")
+        return self._ask("y", y, self.method.target_scaling)
+
+    def potential(self, y: Any) -> Any:
+        """The potential g on the target in calibrated cost units, (m, d) -> (m,)."""
+        require(self.method, "potential")
+        return self._ask("y", y, self.method.potential)
+
+    def path(self, x: Any, ts: Any = None, *, seed: int = 0) -> Any:
+        """Positions at times ts in [0, 1] (None: 11 even ones), (n, d), (t,) -> (n, t, d)."""
+        require(self.method, "path")
+        times = torch.linspace(0, 1, 11) if ts is None else as_tensor(ts, "ts", ndim=1).float().cpu()
+        if float(times.min()) < 0 or float(times.max()) > 1 or bool((times.diff() <= 0).any()):
+            raise InputError(f"ts must be increasing times in [0, 1]; they go from {float(times[0]):g} to {float(times[-1]):g}.")
+        points, device = self._points("x", x), self.state.device
+        with undisturbed(self.state, seed):
+            return self._back(x, chunked(lambda p: self.method.path(self.state, p, times.to(device)), points, device, PATH_CHUNK))
+
+    def plan(self, x: Any, y: Any) -> Any:
+        """A Plan between given points."""
+        require(self.method, "plan")
+        points, targets = (self._points(name, p).to(self.state.device) for name, p in (("x", x), ("y", y)))
+        with undisturbed(self.state):
+            return self.method.plan(self.state, points, targets)
+
+    def evaluate(self, n: int = 4000, seed: int = 1) -> dict[str, float]:
+        """All metrics that apply, on fresh draws where the problem can draw them, else on the held-out points.
+
+        Beside them: "n" and "m", the numbers of source and target points, and "fresh", 1 for fresh draws and 0 otherwise;
+        `evaluated_on` says it in words.
+        """
+        check_count("n", n, least=2, most=1_000_000)
+        run = self._run
+        if run.problem.samplable:
+            x, y = fresh_draws(run.problem, n, seed)
+            where = "fresh draws"
+        else:
+            x, y = held_draws(run.test, n, seed)
+            held = run.test is not run.train
+            where = "held-out points" if held else "points it was trained on, since none could be held out,"
+        with threads_for(run.state.device):
+            values = evaluate(evaluation(run.method, run.state, x, y, seed=seed))
+        self.evaluated_on = f"Evaluated on {len(x.points)} source and {len(y.points)} target {where} (seed {seed})."
+        counts = {"n": float(len(x.points)), "m": float(len(y.points)), "fresh": float(run.problem.samplable)}
+        return {**values, **counts}
+
+    # ---- files -----------------------------------------------------------------------------------
+    def save(self, path: str | Path) -> None:
+        """Write weights, optimisers, history and what the problem needs; arrays as a subsample of at most 4000 a side."""
+        state = self.state.state_dict()
+        parts = {
+            "uotlab": FORMAT,
+            "spec": self.spec.model_dump_json(),
+            "method": [self.method.name, self.method.model_dump_json(exclude_unset=True)],
+            "problem": packed_problem(self.problem),
+            "state": state,
+            "metrics": self.metrics,
+            "history": self._record.state_dict(),
+        }
+        save_tensors(Path(path), parts)
+
+    @classmethod
+    def load(cls, path: str | Path, problem: Problem | None = None, device: str = "auto") -> "Fitted":
+        """Read what `save` wrote. `problem` stands in for the saved one, for data or a cost that a file cannot hold.
+
+        Raises:
+            InputError: no such file, damaged, or not saved by uotlab.
+        """
+        parts = load_tensors(Path(path))
+        if parts.get("uotlab") != FORMAT:
+            raise InputError(f"{Path(path).name} is no saved result of this version of uotlab; save it again with Fitted.save.")
+        import json
+
+        spec = RunSpec.model_validate_json(parts["spec"]).model_copy(update={"device": str(pick_device(device))})
+        name, values = parts["method"]
+        method = make_method(name, json.loads(values))
+        run = begin(spec, method, problem or unpacked_problem(parts["problem"]))
+        run.state.load_state_dict(parts["state"])
+        return cls(run, History.from_state_dict(parts["history"]), parts["metrics"])
+
+    def __repr__(self) -> str:
+        return f"<Fitted {self.method.name} on {self.problem.name}, step {self.state.step}>"
+
+    # ---- arrays in and out -----------------------------------------------------------------------
+    def _points(self, name: str, x: Any) -> Tensor:
+        """Points (n, d) as float32; (n,) too where d is 1."""
+        d = self.problem.d
+        points = as_tensor(x, name)
+        if points.ndim == 1 and d == 1:
+            points = points[:, None]
+        if points.ndim != 2 or points.shape[1] != d:
+            raise InputError(f"{name} must have shape (n, {d}), as the data of this fit; it has shape {tuple(points.shape)}.")
+        return points.detach().float()
+
+    def _ask(self, name: str, x: Any, call: Callable[..., Tensor], seed: int = 0) -> Any:
+        points, state = self._points(name, x), self.state
+        with undisturbed(state, seed):
+            return self._back(x, chunked(lambda p: call(state, p), points, state.device))
+
+    def _back(self, x: Any, out: Tensor) -> Any:
+        if getattr(x, "ndim", 2) == 1 and out.ndim == 2:
+            out = out[:, 0]
+        return like(x if isinstance(x, Tensor | np.ndarray) else np.empty(0, np.float32), out)
+
+
+class _ProgressLine:
+    """One line on stderr: steps, speed and time left, rewritten in place."""
+
+    def __init__(self, name: str, steps: int) -> None:
+        self.name, self.start = name, time.perf_counter()
+        self.due = 0.0
+
+    def __call__(self, step: int, steps: int, losses: Mapping[str, float]) -> None:
+        now = time.perf_counter()
+        if now < self.due and step < steps:
+            return
+        self.due = now + 0.5
+        seconds = now - self.start
+        speed = step / seconds if seconds else 0.0
+        left = f"{(steps - step) / speed:.0f} s left" if speed else "starting"
+        shown = ", ".join(f"{k} {v:.4g}" for k, v in list(losses.items())[:3])
+        print(f"\r{self.name}: {step}/{steps} steps, {speed:.0f}/s, {left}  {shown}\x1b[K", end="", file=sys.stderr)
+        if step >= steps:
+            print(file=sys.stderr, flush=True)
+
+
+def _named_cost(cost: Cost) -> dict[str, Any]:
+    """`cost` and `cost_parameter` where these two say it all, so that the spec does."""
+    name = getattr(type(cost), "name", None)
+    if name is None:
+        return {}
+    value = getattr(cost, cost.parameter) if cost.parameter else None
+    try:
+        same = make_cost(name, value) == cost
+    except InputError:
+        same = False
+    return {"cost": name} | ({"cost_parameter": value} if value is not None else {}) if same else {}
+
+
+def _spec(method: Method, problem: Problem, steps: int, seed: int, device: str) -> RunSpec:
+    origin = problem.origin or {}
+    data = dict(origin.get("params", {})) | ({"seed": origin["seed"]} if origin.get("seed") else {})
+    values: dict[str, Any] = {"dataset": None}
+    if origin and all(isinstance(v, float | int | str | bool | None) for v in data.values()):
+        values = {"dataset": origin["dataset"], "n": origin["n"], "data": data}
+    values |= {"method": method.name, "params": method.model_dump(exclude_unset=True), "steps": steps, "seed": seed}
+    return make_model(RunSpec, values | {"device": str(pick_device(device))})

@@ -1,0 +1,238 @@
+"""What a run looks like at one step: named float32 arrays of a fixed subsample, for the views.
+
+Names, with n, m displayed points of source and target, d columns (all are there only where they apply):
+
+* `x` (n, d), `y` (m, d), `Tx` (n, d); for d > 2 also `x2`, `y2`, `Tx2`, on two principal axes of x and y, computed once
+* `xi` (n,), `zeta` (m,): source and target scaling
+* `x_label` (n,), `y_label` (m,): class numbers; names in `labels["x_label"]`, `labels["y_label"]`
+* `xi_class` (c,), `true_ratio` (c,): mean scaling of each source class and its exact value; names in `labels["xi_class"]`
+* `path` (k, t, d) (and `path2` for d > 2), `path_t` (t,): trajectories of flows
+* `Tx_z` (k, z, d) (and `Tx_z2`): several images of a point under a stochastic map
+* `x_image`, `Tx_image`, `y_image` (k, h, w), `xi_image` (k,): image pairs
+
+Arrays that do not change are the same objects in every frame.
+"""
+
+import time
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from uotlab.engine.asking import chunked, is_stochastic, undisturbed
+from uotlab.engine.scoring import evaluation, first_label, held_draws
+from uotlab.methods.base import HasPath, HasScaling, HasTargetScaling, Method, State
+from uotlab.metrics.base import evaluate
+from uotlab.problem import Measure, Problem
+
+LIVE, STILL = 1000, 20_000  #: displayed points a side while training, and at rest
+NUMBERS = 4_000_000  #: most numbers in one array at rest: high-dimensional points are shown fewer
+STILL_SECONDS = 0.5  #: a frame at rest takes fewer points rather than much longer than this
+PATHS, PATH_TIMES, PATH_SECONDS = 200, 21, 3.0
+CLOUDS, CLOUD_SIZE = 64, 16
+IMAGES = 40
+CLASSES = 64  #: a label column with more values than this is no class
+METRIC_POINTS, METRIC_SECONDS, METRIC_SHARE = 1000, 1.0, 0.02
+
+Arrays = dict[str, np.ndarray]
+
+
+class Axes:
+    """Two principal axes of the points of both sides, from at most 500 a side."""
+
+    def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
+        both = np.concatenate([x[:: max(1, len(x) // 500)][:500], y[:: max(1, len(y) // 500)][:500]]).astype(np.float64)
+        self.centre = both.mean(0)
+        both -= self.centre
+        # the small Gram matrix has the same axes as the d x d covariance
+        values, vectors = np.linalg.eigh(both @ both.T)
+        axes = (both.T @ vectors[:, -2:][:, ::-1]) / np.sqrt(np.maximum(values[-2:][::-1], 1e-12))
+        signs = np.sign(axes[np.abs(axes).argmax(0), [0, 1]])
+        self.axes = axes * np.where(signs == 0, 1, signs)
+
+    def __call__(self, points: np.ndarray) -> np.ndarray:
+        """(..., d) -> (..., 2) float32."""
+        return ((points - self.centre) @ self.axes).astype(np.float32)
+
+
+class Scene:
+    """The displayed points of one size and the arrays that never change."""
+
+    def __init__(
+        self, source: Measure, target: Measure, axes: Axes | None, classes: Mapping[str, tuple[Any, ...]], problem: Problem
+    ) -> None:
+        self.x = np.ascontiguousarray(source.points[:], dtype=np.float32)
+        self.y = np.ascontiguousarray(target.points[:], dtype=np.float32)
+        self.x_tensor, self.y_tensor = torch.from_numpy(self.x), torch.from_numpy(self.y)
+        self.static: Arrays = {"x": self.x, "y": self.y}
+        for name, measure in (("x_label", source), ("y_label", target)):
+            if name in classes:
+                numbers = np.searchsorted(np.asarray(classes[name]), _column(measure))
+                self.static[name] = numbers.astype(np.float32)
+        if axes is not None:
+            self.static |= {"x2": axes(self.x), "y2": axes(self.y)}
+        self.image_rows = np.arange(0)
+        if problem.images is not None:
+            self.image_rows = _spread(self.static.get("x_label"), len(self.x))
+            self.static["x_image"] = _decoded(problem, self.x[self.image_rows])
+            self.static["y_image"] = _decoded(problem, self.y[_spread(self.static.get("y_label"), len(self.y))])
+
+
+class Camera:
+    """Takes frames of one run's State, and follows the cheap metrics. Belongs to the thread that trains."""
+
+    def __init__(self, method: Method, state: State, problem: Problem) -> None:
+        self.method, self.state, self.problem = method, state, problem
+        most = max(LIVE, min(STILL, NUMBERS // max(problem.d, 1)))
+        self._all = tuple(m.subsample(most) for m in problem.marginals[:2])
+        self._classes = _class_names(*self._all)
+        self._scenes: dict[int, Scene] = {}
+        self._per_point = 0.0  # s, of the newest frame
+        self._metrics: dict[str, float] = {}
+        self._metrics_due = 0.0
+        self._path: Arrays = {}
+        self._path_due = 0.0
+        self._ratio = _true_ratio(problem, self._classes.get("x_label", ()))
+
+    @property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        names = {key: tuple(str(v) for v in values) for key, values in self._classes.items()}
+        return names | ({"xi_class": names["x_label"]} if "x_label" in names else {})
+
+    @cached_property
+    def axes(self) -> Axes | None:
+        return Axes(self._all[0].points, self._all[1].points) if self.problem.d > 2 else None
+
+    def arrays(self, *, still: bool = False) -> Arrays:
+        """One frame: 1000 points a side, or at rest up to 20000, as many as take about half a second."""
+        n = LIVE
+        if still:
+            n = int(min(STILL, max(LIVE, STILL_SECONDS / self._per_point))) if self._per_point else STILL
+            n = n if n < LIVE * 4 else n // LIVE * LIVE
+        scene = self._scene(n)
+        start = time.perf_counter()
+        with undisturbed(self.state):
+            arrays = scene.static | self._moving(scene)
+            self._per_point = (time.perf_counter() - start) / max(len(scene.x), 1)
+            arrays |= self._sometimes(scene, still)
+        return arrays
+
+    def metrics(self, *, still: bool = False) -> dict[str, float]:
+        """The cheap metrics, measured again about once a second."""
+        now = time.perf_counter()
+        if still or now >= self._metrics_due:
+            x, y = self._metric_points
+            self._metrics = evaluate(evaluation(self.method, self.state, x, y, path=False), live=True)
+            end = time.perf_counter()
+            self._metrics_due = end + max(METRIC_SECONDS, (end - now) / METRIC_SHARE)
+        return self._metrics
+
+    @cached_property
+    def _metric_points(self) -> Any:
+        return held_draws(self.problem, METRIC_POINTS, seed=0)
+
+    def _scene(self, n: int) -> Scene:
+        scene = self._scenes.get(n)
+        if scene is None:
+            source, target = (m.subsample(n) for m in self._all)
+            if n != LIVE:
+                self._scenes = {k: s for k, s in self._scenes.items() if k == LIVE}  # one large scene at a time
+            scene = self._scenes[n] = Scene(source, target, self.axes, self._classes, self.problem)
+        return scene
+
+    def _moving(self, scene: Scene) -> Arrays:
+        method, state = self.method, self.state
+        Tx = self._ask(method.transport, scene.x_tensor)
+        arrays: Arrays = {"Tx": Tx}
+        if self.axes is not None:
+            arrays["Tx2"] = self.axes(Tx)
+        if isinstance(method, HasScaling):
+            xi = arrays["xi"] = self._ask(method.scaling, scene.x_tensor)
+            if "x_label" in self._classes:
+                arrays["xi_class"] = _class_means(xi, scene.static["x_label"], len(self._classes["x_label"]))
+                if self._ratio is not None:
+                    arrays["true_ratio"] = self._ratio
+        if isinstance(method, HasTargetScaling):
+            arrays["zeta"] = self._ask(method.target_scaling, scene.y_tensor)
+        if len(scene.image_rows):
+            arrays["Tx_image"] = _decoded(self.problem, Tx[scene.image_rows])
+            if "xi" in arrays:
+                arrays["xi_image"] = np.ascontiguousarray(arrays["xi"][scene.image_rows])
+        return arrays
+
+    def _sometimes(self, scene: Scene, still: bool) -> Arrays:
+        """Trajectories and clouds: at rest and every few seconds; in between the former ones stay."""
+        now = time.perf_counter()
+        if not (still or now >= self._path_due):
+            return self._path
+        method, state = self.method, self.state
+        if isinstance(method, HasPath):
+            ts = torch.linspace(0, 1, PATH_TIMES)
+            path = _numpy(method.path(state, scene.x_tensor[:PATHS].to(state.device), ts.to(state.device)))
+            self._path = {"path": path, "path_t": ts.numpy()} | ({"path2": self.axes(path)} if self.axes else {})
+        if is_stochastic(method):
+            x = scene.x_tensor[:CLOUDS]
+            cloud = self._ask(method.transport, x.repeat_interleave(CLOUD_SIZE, 0)).reshape(len(x), CLOUD_SIZE, -1)
+            self._path = self._path | {"Tx_z": cloud} | ({"Tx_z2": self.axes(cloud)} if self.axes else {})
+        end = time.perf_counter()
+        self._path_due = end + max(PATH_SECONDS, (end - now) / METRIC_SHARE)
+        return self._path
+
+    def _ask(self, call: Any, points: Tensor) -> np.ndarray:
+        return _numpy(chunked(lambda p: call(self.state, p), points, self.state.device))
+
+
+def _numpy(x: Tensor) -> np.ndarray:
+    return np.ascontiguousarray(x.detach().cpu().numpy(), dtype=np.float32)
+
+
+def _decoded(problem: Problem, points: np.ndarray) -> np.ndarray:
+    assert problem.images is not None
+    return np.ascontiguousarray(problem.images.decode(points), dtype=np.float32)
+
+
+def _spread(numbers: np.ndarray | None, n: int) -> np.ndarray:
+    """Up to 40 rows, evenly over the classes where there are any."""
+    order = np.arange(n) if numbers is None else np.argsort(numbers, kind="stable")
+    return order[np.linspace(0, n - 1, min(IMAGES, n)).astype(int)]
+
+
+def _column(measure: Measure) -> np.ndarray | None:
+    """The first label column, text as text whatever it is held in."""
+    column = first_label(measure.labels)
+    if column is None:
+        return None
+    column = np.asarray(column)
+    return column.astype(str) if column.dtype.kind in "SUO" else column
+
+
+def _class_names(source: Measure, target: Measure) -> dict[str, tuple[Any, ...]]:
+    """Class values by "x_label" and "y_label"; common to both sides where the columns have the same name."""
+    columns = {name: c for name, m in (("x_label", source), ("y_label", target)) if (c := _column(m)) is not None}
+    if len(columns) == 2 and next(iter(source.labels)) == next(iter(target.labels)):
+        kinds = {c.dtype.kind == "U" for c in columns.values()}
+        if len(kinds) == 1:
+            both = np.unique(np.concatenate(list(columns.values())))
+            columns = dict.fromkeys(columns, both)
+    values = {name: np.unique(c) for name, c in columns.items()}
+    return {name: tuple(v.tolist()) for name, v in values.items() if len(v) <= CLASSES}
+
+
+def _class_means(xi: np.ndarray, numbers: np.ndarray, c: int) -> np.ndarray:
+    """Mean of xi in each class, (c,); NaN for a class without a displayed point."""
+    index = numbers.astype(int)
+    count = np.bincount(index, minlength=c)
+    total = np.bincount(index, weights=xi, minlength=c)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+
+
+def _true_ratio(problem: Problem, classes: tuple[Any, ...]) -> np.ndarray | None:
+    """The exact ratio of each source class, (c,), where the problem knows it."""
+    ratio = problem.truth.get("true_ratio")
+    if not isinstance(ratio, Mapping) or not classes:
+        return None
+    by_name = {str(k): float(v) for k, v in ratio.items()}
+    return np.array([by_name.get(str(c), np.nan) for c in classes], dtype=np.float32)

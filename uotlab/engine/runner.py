@@ -1,0 +1,273 @@
+"""Engine: one worker thread a device, a queue before it, and the jobs this process knows.
+
+A paused job keeps its device for `HOLD_SECONDS`, so that pause and step can be pressed in turn while others wait;
+then the next in the queue may start, and the paused one goes on, before new jobs, when the device is free again.
+"""
+
+import atexit
+import secrets
+import threading
+import time
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from uotlab.engine.begin import check_spec, devices, pick_device, use_threads
+from uotlab.engine.fitted import Fitted
+from uotlab.engine.frames import Camera
+from uotlab.engine.job import Job, photograph, restore
+from uotlab.engine.spec import RunSpec
+from uotlab.engine.store import Record, Store
+from uotlab.errors import InputError
+
+HOLD_SECONDS = 60.0
+QUEUED_MOST = 3  #: a session's queued jobs, beside its one running job
+NETWORKS_KEPT = 4  #: resting jobs whose networks and data stay in memory
+JOBS_KEPT = 64  #: resting jobs whose last picture stays in memory
+
+
+class Engine:
+    """Use `engine()`; tests and scripts may make their own on a folder of their own."""
+
+    def __init__(self, folder: Path | str | None = None) -> None:
+        self.store = Store(folder)
+        self.lock = threading.Condition(threading.RLock())
+        self._jobs: dict[str, Job] = {}
+        self._queue: list[Job] = []
+        self._held: dict[str, tuple[Job, float]] = {}
+        self._workers: dict[str, threading.Thread] = {}
+        self._networks: list[Job] = []
+        self._opening = threading.Lock()
+        self._closing = False
+        self.store.recover()
+
+    # ---- what a page calls -----------------------------------------------------------------------
+    def submit(self, spec: RunSpec, owner: str, name: str | None = None) -> Job:
+        """Queue a run.
+
+        Raises:
+            InputError: a name or value in the spec is wrong, or the session's queue is full.
+        """
+        method = check_spec(spec)
+        with self.lock:
+            self._check_room(owner)
+            record = self.store.add(
+                secrets.token_urlsafe(16), owner, name or f"{method.name} on {spec.dataset}", spec, spec.steps or method.default_steps
+            )
+            job = self._jobs[record.id] = Job(self, record)
+            self._forget_old()
+            self.enqueue(job)
+        return job
+
+    def job(self, id: str) -> Job | None:
+        """The job of an id, from the store where this process does not know it yet; its picture then follows in a moment."""
+        with self.lock:
+            job = self._jobs.get(id)
+            if job is None:
+                record = self.store.get(id)
+                if record is None:
+                    return None
+                job = self._known(record)
+        if job.snapshot is None and job.state not in ("queued", "running") and job.error is None:
+            threading.Thread(target=self._open, args=(job,), name="uotlab-open", daemon=True).start()
+        return job
+
+    def jobs(self, owner: str | None = None) -> list[Job]:
+        """The session's jobs that this process knows, newest first; `runs` lists all of the store's."""
+        with self.lock:
+            known = {r.id for r in self.store.list(owner)}
+            return sorted((j for j in self._jobs.values() if j.id in known), key=lambda j: -j.created)
+
+    def runs(self, owner: str | None = None) -> list[Record]:
+        """The session's records in the store, newest first."""
+        return self.store.list(owner)
+
+    def resume_run(self, run_id: str, owner: str | None = None) -> Job:
+        """Go on with a stored run from its last checkpoint.
+
+        Raises:
+            InputError: no such run in this session, it is finished, or another live process works on it.
+        """
+        with self.lock:
+            job = self._own(run_id, owner)
+            if job.state == "done":
+                raise InputError(f"This run has done its {job.steps_total} steps; extend it to take more.")
+            job.resume()
+        return job
+
+    def rename(self, run_id: str, name: str, owner: str | None = None) -> None:
+        with self.lock:
+            self.store.rename(run_id, name, owner)
+            if run_id in self._jobs:
+                record = self.store.get(run_id)
+                self._jobs[run_id]._name = record.name if record else name
+
+    def delete(self, run_id: str, owner: str | None = None) -> None:
+        """Stop a run and remove it with its files."""
+        with self.lock:
+            job = self._own(run_id, owner)
+            job._deleted = True
+            job.stop()
+            self._jobs.pop(run_id, None)
+            self.store.delete(run_id, owner)
+
+    def fitted(self, run_id: str) -> Fitted:
+        """The run as its last checkpoint left it, to be asked, evaluated or saved.
+
+        Raises:
+            InputError: no such run.
+        """
+        job = self._own(run_id, None)
+        run, history, _ = restore(self, job)
+        return Fitted(run, history, dict(job.metrics))
+
+    @staticmethod
+    def devices() -> dict[str, dict]:
+        """The machine's devices by name, best first, with titles and memory in bytes."""
+        return devices()
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Interrupt all jobs at a checkpoint and end the workers."""
+        with self.lock:
+            self._closing = True
+            for job in self._queue:
+                job.become("interrupted")
+            self._queue.clear()
+            for job in self._jobs.values():
+                if job.state == "running":
+                    job.control.pause()
+            self.lock.notify_all()
+        for worker in self._workers.values():
+            worker.join(timeout)
+        with self.lock:
+            for job in self._jobs.values():
+                if job.state == "paused":
+                    job.become("interrupted")
+            self.store.close()
+
+    # ---- what jobs call, under the lock ----------------------------------------------------------
+    def enqueue(self, job: Job, *, first: bool = False) -> None:
+        """Put a job into its device's queue; `first` before the jobs that have not begun."""
+        if self._closing:
+            raise InputError("The engine is closing; start the app again.")
+        self._check_elsewhere(job)
+        self._check_room(job.owner)
+        job.device = str(pick_device(job.spec.device))
+        self._jobs[job.id] = job
+        started = [j for j in self._queue if j.step > 0]
+        self._queue.insert(len(started) if first else len(self._queue), job)
+        job.become("queued")
+        if job.device not in self._workers:
+            worker = threading.Thread(target=self._work, args=(job.device,), name=f"uotlab-{job.device}", daemon=True)
+            self._workers[job.device] = worker
+            worker.start()
+        self.lock.notify_all()
+
+    def withdraw(self, job: Job) -> None:
+        if job in self._queue:
+            self._queue.remove(job)
+
+    def position(self, job: Job) -> int | None:
+        with self.lock:
+            waiting = [j for j in self._queue if j.device == job.device]
+            return waiting.index(job) + 1 if job in waiting else None
+
+    def _check_room(self, owner: str) -> None:
+        active = [j.state for j in self._jobs.values() if j.owner == owner and j.state in ("queued", "running")]
+        if len(active) > QUEUED_MOST:
+            raise InputError(
+                f"This session already has one running and {QUEUED_MOST} queued jobs, the most it may have; "
+                "stop one, or wait until one is done."
+            )
+
+    def _check_elsewhere(self, job: Job) -> None:
+        if job.id not in self._jobs and job.state in ("queued", "running", "paused"):
+            raise InputError("Another process of this machine works on this run; go on with it there.")
+
+    def _own(self, run_id: str, owner: str | None) -> Job:
+        record = self.store.get(run_id, owner)
+        if record is None:
+            raise InputError("This session has no such run; it may have been deleted, or belong to another session.")
+        return self._jobs.get(run_id) or self._known(record)
+
+    def _known(self, record: Record) -> Job:
+        job = Job(self, record)
+        if record.state in ("queued", "running", "paused"):
+            return job  # of another live process: looked at, not kept
+        job.finished.set()
+        self._jobs[record.id] = job
+        self._forget_old()
+        return job
+
+    def _forget_old(self) -> None:
+        resting = [j for j in self._jobs.values() if j.finished.is_set() and j.state != "paused"]
+        for job in resting[: max(0, len(resting) - JOBS_KEPT)]:
+            del self._jobs[job.id]
+
+    # ---- the workers -----------------------------------------------------------------------------
+    def _work(self, device: str) -> None:
+        use_threads(torch.device(device))
+        while (job := self._next(device)) is not None:
+            job.work()
+            with self.lock:
+                if job.state == "paused":
+                    self._held[device] = (job, time.monotonic() + HOLD_SECONDS)
+                self._networks = [j for j in self._networks if j is not job] + [job]
+                resting = [j for j in self._networks if j.state != "running"]
+                for old in resting[: max(0, len(resting) - NETWORKS_KEPT)]:
+                    old.rest()
+                    self._networks.remove(old)
+                if job._deleted:
+                    self.store.checkpoint_path(job.id).unlink(missing_ok=True)
+                self.lock.notify_all()
+
+    def _next(self, device: str) -> Job | None:
+        """Wait for the next job of a device; None when closing."""
+        with self.lock:
+            while not self._closing:
+                busy = {j.owner for j in self._jobs.values() if j.state == "running"}
+                ready = [j for j in self._queue if j.device == device and j.owner not in busy]
+                held, until = self._held.get(device, (None, 0.0))
+                wait = until - time.monotonic() if held is not None and held.state == "paused" else 0.0
+                if ready and wait <= 0:
+                    job = held if held in ready else ready[0]
+                    self._held.pop(device, None)
+                    self._queue.remove(job)
+                    job.become("running")
+                    return job
+                self.lock.wait(wait if ready else None)
+            return None
+
+    def _open(self, job: Job) -> None:
+        """Make the picture of a run from its checkpoint."""
+        with self._opening:
+            if job.snapshot is not None:
+                return
+            try:
+                use_threads(pick_device(job.spec.device))
+                run, history, seconds = restore(self, job)
+                camera = Camera(run.method, run.state, run.problem)
+                with self.lock:
+                    if job.state in ("queued", "running") or job.snapshot is not None:
+                        return
+                    job._history, job.seconds = history, seconds
+                job.snapshot = photograph(job, camera, run.state.step, still=True)
+            except InputError as error:
+                job.error = str(error)
+
+
+@cache
+def _engine() -> Engine:
+    made = Engine()
+    atexit.register(made.close)
+    return made
+
+
+_making = threading.Lock()
+
+
+def engine() -> Engine:
+    """The process's one engine, on the folder that `UOTLAB_STORE` names."""
+    with _making:
+        return _engine()
