@@ -1,0 +1,90 @@
+"""Plan: a coupling of weighted points, with the potentials and the certificate that prove how good it is."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from uotlab.arrays import as_tensor, like
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """An (unbalanced) transport plan between points x (n, d) with masses a and y (m, d) with masses b.
+
+    Args:
+        P: the plan, (n, m); its entries are masses.
+        f, g: potentials on source (n,) and target (m,), in the cost's own units; P = a b exp((f + g - C) / eps).
+        a, b: masses, (n,) and (m,).
+        value: the objective, the sum of `parts`, in the cost's own units.
+        parts: "transport" <P, C>, "kl1" and "kl2" (weighted by rho), "entropy" (weighted by eps).
+        certificate: (primal - dual) / max(|primal|, cost_scale * mass), the primal taken at the plan rounded to
+            its hard marginals: an upper bound on the relative error of `value`.
+        cost_scale: s, the mean cost that one unit of rho and eps stands for.
+        n_iter: solver iterations.
+        converged: whether `certificate` reached the tolerance.
+        x, y: the points, for `barycentric_map`.
+    """
+
+    P: Any
+    f: Any
+    g: Any
+    a: Any
+    b: Any
+    value: float
+    parts: Mapping[str, float]
+    certificate: float
+    cost_scale: float
+    n_iter: int
+    converged: bool
+    x: Any = None
+    y: Any = None
+
+    @property
+    def mass(self) -> float:
+        """Total transported mass, sum of P."""
+        return float(self.P.sum())
+
+    @property
+    def unregularised(self) -> float:
+        """`value` without the entropy part: what tends to the unregularised optimum as eps goes to 0."""
+        return self.value - self.parts["entropy"]
+
+    def scaling(self) -> Any:
+        """xi = d pi_1 / d mu at the source points, (n,): above 1 mass grows, below 1 it shrinks. NaN where a = 0."""
+        return self.P.sum(1) / self.a
+
+    def target_scaling(self) -> Any:
+        """d pi_2 / d nu at the target points, (m,). NaN where b = 0."""
+        return self.P.sum(0) / self.b
+
+    def barycentric_map(self) -> Any:
+        """E[y | x] under the plan, (n, d). Rows without any mass map to their point of greatest conditional weight in the limit: NaN."""
+        P = as_tensor(self.P, "P")
+        rows = P.sum(1, keepdim=True)
+        return like(self.P, P @ as_tensor(self.y, "y").to(P) / rows)
+
+    def sample_pairs(self, n: int, rng: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Row and column numbers of n pairs drawn from the normalised plan with replacement, two int tensors (n,)."""
+        return sample_pairs(as_tensor(self.P, "P"), n, rng)
+
+
+def sample_pairs(P: Tensor, n: int, rng: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    """n index pairs (i, j) with replacement, proportional to P; by inversion of the cumulative sum in float64."""
+    cumulative = P.reshape(-1).double().cumsum(0)
+    u = torch.rand(n, generator=rng, dtype=torch.float64).to(P.device)
+    flat = torch.searchsorted(cumulative, u * cumulative[-1]).clamp(max=P.numel() - 1)
+    return flat // P.shape[1], flat % P.shape[1]
+
+
+def kl(p: Tensor, q: Tensor) -> Tensor:
+    """Generalised KL(p|q) = sum p log(p/q) - p + q, with 0 log 0 = 0; infinite where p has mass and q has none."""
+    return (torch.xlogy(p, p) - torch.xlogy(p, q) - p + q).sum()
+
+
+def weighted_kl(rho: float, p: Tensor, q: Tensor) -> float:
+    """rho KL(p|q); 0 for a hard constraint, whose marginal holds by construction."""
+    return 0.0 if math.isinf(rho) else rho * float(kl(p, q))

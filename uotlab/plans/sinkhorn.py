@@ -1,0 +1,286 @@
+"""Entropic unbalanced optimal transport by Sinkhorn's algorithm.
+
+    min_{P >= 0}  <P, C> + rho1 KL(P 1 | a) + rho2 KL(P^T 1 | b) + eps KL(P | a b^T),   C the cost over its mean
+
+rho = infinity holds a marginal. The plan is P = a b exp((f + g - C) / eps). Iterations run on an absorbed kernel
+exp((alpha + beta - C) / eps), float32 by default with potentials in float64, after a few levels of eps annealing, with the
+translation-invariant shift of sejourne2022faster. They stop on the certificate, never on the change of potentials.
+
+Notation: `tau = rho / (rho + eps)` is the exponent of one update; potentials here are in units of eps.
+Reference: chizat2018scaling, Algorithm 1; sejourne2022faster, Section 3.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from uotlab.arrays import as_tensor, like, masses
+from uotlab.costs import Cost, make_cost
+from uotlab.errors import InputError
+from uotlab.penalty import Penalty
+from uotlab.plans.base import Plan, kl, weighted_kl
+
+ABSORB = {torch.float32: 30.0, torch.float64: 200.0}  #: re-absorb when a potential has moved by this many eps
+TINY = {torch.float32: 1e-30, torch.float64: 1e-290}  #: kernel sums below this are redone in the log domain
+
+
+def sinkhorn(
+    x: Any,
+    y: Any,
+    a: Any = None,
+    b: Any = None,
+    cost: str | Cost = "sqeuclidean",
+    eps: float = 0.05,
+    rho1: float = math.inf,
+    rho2: float = math.inf,
+    tol: float | None = None,
+    *,
+    scale_cost: bool = True,
+    max_iter: int = 100_000,
+    init: tuple[Any, Any] | None = None,
+) -> Plan:
+    """The entropic unbalanced plan between weighted points.
+
+    Args:
+        x, y: points (n, d) and (m, d), numpy or torch; float64 in, float64 work.
+        a, b: masses (n,), (m,), never normalised; None is equal weights of total 1.
+        cost: a name of `uotlab.COSTS` or a Cost.
+        eps, rho1, rho2: in units of the mean cost (of the cost itself when `scale_cost` is False).
+        tol: relative certificate to reach; None is 1e-4, or 1e-6 in float64.
+        init: potentials (f, g) of an earlier plan, in the cost's own units, to start from.
+
+    Returns:
+        A Plan; value, parts and potentials in the cost's own units.
+
+    Raises:
+        InputError: bad points, weights or numbers; both sides hard with unequal masses.
+    """
+    X, Y = as_tensor(x, "x", ndim=2), as_tensor(y, "y", ndim=2)
+    if X.shape[1] != Y.shape[1]:
+        raise InputError(f"x and y must have the same number of columns; x has {X.shape[1]} and y has {Y.shape[1]}. Keep the same columns in both.")
+    if not (eps > 0 and math.isfinite(eps)):
+        raise InputError(f"eps must be a positive number; it is {eps!r}. Small values such as 0.01 give sharp plans, 0.05 a quick one.")
+    penalty = Penalty(float(rho1), float(rho2))
+    double = X.dtype == torch.float64 or Y.dtype == torch.float64
+    tol = (1e-6 if double else 1e-4) if tol is None else tol
+    if not tol > 0:
+        raise InputError(f"tol must be positive; it is {tol!r}. It bounds the relative error of the value.")
+    A, B = masses(a, len(X), "a").to(X.device), masses(b, len(Y), "b").to(X.device)
+    check_masses(A, B, penalty)
+    ground = make_cost(cost).unscaled()
+    X64, Y64 = X.double(), Y.double()
+    s = 1.0
+    if scale_cost and bool((X64[:1] != X64).any() | (Y64 != X64[:1]).any()):
+        ground = ground.calibrated(X64, Y64, A, B)
+        s = ground.scale
+    C = ground.matrix(X64, Y64)
+    start = None if init is None else tuple(as_tensor(p, "init", ndim=1).double().to(X.device) / s for p in init)
+    work = torch.float64 if double or tol < 1e-5 else torch.float32
+    found = solve(C, A, B, eps, penalty, tol, max_iter=max_iter, init=start, dtype=work)
+    P = plan_matrix(C, A, B, found.f, found.g, eps)
+    primal, dual, P = certify(C, A, B, P, found.f, found.g, eps, penalty)
+    r1, r2 = P.sum(1), P.sum(0)
+    parts = {
+        "transport": s * float((P * C).sum()),
+        "kl1": s * weighted_kl(penalty.rho1, r1, A),
+        "kl2": s * weighted_kl(penalty.rho2, r2, B),
+        "entropy": s * eps * float(kl(P, A[:, None] * B[None])),
+    }
+    certificate = max(primal - dual, 0.0) / max(abs(primal), float(P.sum()), 1e-12)
+    out = X if isinstance(x, Tensor) else x
+    return Plan(
+        like(out, P), like(out, s * found.f), like(out, s * found.g), like(out, A), like(out, B), sum(parts.values()), parts,
+        certificate, s, found.n_iter, certificate <= tol, x, y,
+    )  # fmt: skip
+
+
+def check_masses(a: Tensor, b: Tensor, penalty: Penalty) -> None:
+    """Raises InputError where both marginals are held but their masses differ."""
+    A, B = float(a.sum()), float(b.sum())
+    if penalty.balanced and abs(A - B) > 1e-6 * max(A, B):
+        raise InputError(
+            f"Both marginals are held (rho1 = rho2 = infinity) but their masses differ ({A:g} and {B:g}): no plan exists. "
+            "Give one side a finite rho, or weights of equal total."
+        )
+
+
+@dataclass(frozen=True)
+class Potentials:
+    """f (n,), g (m,) float64 in mean-cost units, the iterations done and the last relative gap estimate."""
+
+    f: Tensor
+    g: Tensor
+    n_iter: int
+    gap: float
+
+
+def solve(
+    C: Tensor, a: Tensor, b: Tensor, eps: float, penalty: Penalty, tol: float, *,
+    max_iter: int = 100_000, init: tuple[Tensor, Tensor] | None = None, dtype: torch.dtype = torch.float32, check: int = 4,
+) -> Potentials:  # fmt: skip
+    """Optimal potentials for a scaled cost matrix C (n, m), whose certificate is within `tol`."""
+    la, lb = a.double().log(), b.double().log()
+    if init is None:
+        f, g = torch.zeros(len(a), dtype=torch.float64, device=C.device), torch.zeros(len(b), dtype=torch.float64, device=C.device)
+        level, n_iter = max(eps, 1.0), 0
+        while level > eps:  # coarse levels only bring the potentials near, three updates each
+            run = _Run(C, la, lb, level, penalty, dtype, f, g)
+            n_iter += run.iterate(3, 0.0, check)
+            f, g = run.potentials()
+            level = max(level / 4, eps) if level > 4 * eps else eps
+    else:
+        f, g = init
+        n_iter = 0
+    target = tol
+    while True:
+        run = _Run(C, la, lb, eps, penalty, dtype, f, g)
+        n_iter += run.iterate(max_iter - n_iter, target, check)
+        f, g = run.potentials()
+        if n_iter >= max_iter or not (math.isinf(penalty.rho1) and math.isinf(penalty.rho2)):
+            break
+        # both hard: the cheap test bounds the marginals only, the certificate of the rounded plan decides
+        P = plan_matrix(C, a, b, f, g, eps)
+        primal, dual, _ = certify(C, a, b, P, f, g, eps, penalty)
+        if (primal - dual) <= tol * max(abs(primal), float(P.sum()), 1e-12):
+            break
+        if dtype == torch.float32 and target < tol / 8:
+            dtype = torch.float64  # float32 kernels cannot resolve the marginals any further
+        target /= 4
+    return Potentials(f, g, n_iter, run.gap)
+
+
+class _Run:
+    """Iterations at one eps on one absorbed kernel; potentials f, g are float64 in units of eps."""
+
+    def __init__(self, C: Tensor, la: Tensor, lb: Tensor, eps: float, penalty: Penalty, dtype: torch.dtype, f: Tensor, g: Tensor) -> None:
+        self.eps, self.dtype, self.la, self.lb = eps, dtype, la, lb
+        self.Ce = (C / eps).to(dtype)
+        self.r1, self.r2 = penalty.rho1 / eps, penalty.rho2 / eps  # rho in units of eps
+        self.tau1 = 1.0 if math.isinf(self.r1) else self.r1 / (1 + self.r1)
+        self.tau2 = 1.0 if math.isinf(self.r2) else self.r2 / (1 + self.r2)
+        self.a, self.b = la.exp(), lb.exp()
+        self.f, self.g = f / eps, g / eps
+        self.gap = math.inf
+        self._absorb()
+
+    def potentials(self) -> tuple[Tensor, Tensor]:
+        return self.f * self.eps, self.g * self.eps
+
+    def _absorb(self) -> None:
+        # alpha makes every row of the kernel sum to 1 under b exp(g): no row can vanish, whatever the masses
+        self.beta = self.g.clone()
+        self.K = (self.beta + self.lb).to(self.dtype)[None] - self.Ce
+        top = self.K.amax(1, keepdim=True)
+        self.K.sub_(top).exp_()
+        rows = self.K.sum(1)
+        self.alpha = -(top[:, 0].double() + rows.double().log())
+        self.K.div_(rows[:, None])  # = exp(alpha + beta + log b - C/eps), rows sum to 1
+
+    def _log_rows(self) -> Tensor:
+        return torch.logsumexp((self.g + self.lb)[None] - self.Ce.double(), 1)
+
+    def _log_columns(self) -> Tensor:
+        return torch.logsumexp((self.f + self.la)[:, None] - self.Ce.double(), 0)
+
+    def _update_f(self) -> None:
+        sums = torch.mv(self.K, (self.g - self.beta).exp_().to(self.dtype))
+        if not float(sums.min()) > TINY[self.dtype] or not math.isfinite(float(sums.max())):
+            self.f = -self.tau1 * self._log_rows()
+        else:
+            self.f = -self.tau1 * (sums.double().log_() - self.alpha)
+
+    def _new_g(self) -> Tensor:
+        weights = (self.f - self.alpha + self.la).exp_()
+        sums = torch.mv(self.K.t(), weights.to(self.dtype))
+        if not float(sums.min()) > TINY[self.dtype] or not math.isfinite(float(sums.max())):
+            return -self.tau2 * self._log_columns()
+        return -self.tau2 * (sums.double().log_() - self.beta - self.lb)
+
+    def iterate(self, most: int, target: float, check: int) -> int:
+        """Up to `most` updates of f and g; stops when the relative gap is at most `target`. Returns the updates done."""
+        for i in range(1, most + 1):
+            self._update_f()
+            g = self._new_g()
+            if i % check == 0 or i == most:
+                self.gap = self._gap(g)
+                if self.gap <= target:
+                    return i
+            shift = self._shift(g)
+            self.f, self.g = self.f + shift, g - shift
+            if i % check == 0 and float((self.g - self.beta).abs().max()) > ABSORB[self.dtype]:
+                self._absorb()
+        self._update_f()
+        return most
+
+    def _gap(self, g: Tensor) -> float:
+        """Relative primal - dual at (f, self.g), from what the update to `g` has computed anyway.
+
+        After an update of f the source marginal is exact and the gap is rho2 KL(P^T 1 | b e^{-g/rho2}), whose
+        density ratio is r = exp((g - g_new)/tau2). Where side 2 is hard it is the L1 error of the marginal.
+        """
+        log_r = (self.g - g) / self.tau2
+        r = log_r.exp()
+        if math.isinf(self.r2):
+            return float((self.b * (r - 1).abs()).sum() / self.b.sum())
+        wanted = self.b * (-self.g / self.r2).exp()
+        gap = self.r2 * self.eps * float((wanted * (r * log_r - r + 1)).sum())
+        return gap / max(float((wanted * r).sum()), 1e-12)
+
+    def _shift(self, g: Tensor) -> float:
+        """The constant moved from g to f that maximises the dual (0 when both sides are hard)."""
+        r1, r2 = self.r1, self.r2
+        if math.isinf(r1) and math.isinf(r2):
+            return 0.0
+        left = float(self.a.sum()) if math.isinf(r1) else None
+        log_a = math.log(left) if left is not None else float(torch.logsumexp(self.la - self.f / r1, 0))
+        log_b = math.log(float(self.b.sum())) if math.isinf(r2) else float(torch.logsumexp(self.lb - g / r2, 0))
+        weight = r2 if math.isinf(r1) else r1 if math.isinf(r2) else r1 * r2 / (r1 + r2)
+        return weight * (log_a - log_b)
+
+
+def plan_matrix(C: Tensor, a: Tensor, b: Tensor, f: Tensor, g: Tensor, eps: float) -> Tensor:
+    """P = a b exp((f + g - C) / eps), (n, m)."""
+    return ((f[:, None] + g[None] - C) / eps).exp_() * a[:, None] * b[None]
+
+
+def certify(
+    C: Tensor, a: Tensor, b: Tensor, P: Tensor, f: Tensor, g: Tensor, eps: float, penalty: Penalty
+) -> tuple[float, float, Tensor]:
+    """(primal, dual, plan): the plan rounded to its hard marginals, its primal objective and the dual at f, g.
+
+    The dual is sup-free: -rho1 <a, e^{-f/rho1} - 1> - rho2 <b, e^{-g/rho2} - 1> - eps <a b, e^{(f+g-C)/eps} - 1>.
+    """
+    mass = float(P.sum())
+    dual = _dual_side(a, f, penalty.rho1) + _dual_side(b, g, penalty.rho2) - eps * (mass - float(a.sum() * b.sum()))
+    P = round_plan(P, a if math.isinf(penalty.rho1) else None, b if math.isinf(penalty.rho2) else None)
+    primal = float((P * C).sum()) + weighted_kl(penalty.rho1, P.sum(1), a) + weighted_kl(penalty.rho2, P.sum(0), b)
+    return primal + eps * float(kl(P, a[:, None] * b[None])), dual, P
+
+
+def _dual_side(a: Tensor, f: Tensor, rho: float) -> float:
+    held = a > 0  # points without mass do not count, whatever their potential
+    a, f = a[held], f[held]
+    return float(a @ f) if math.isinf(rho) else -rho * float(a @ torch.expm1(-f / rho))
+
+
+def round_plan(P: Tensor, a: Tensor | None, b: Tensor | None) -> Tensor:
+    """The nearest plan, in the sense of altschuler2017near Algorithm 2, whose hard marginals (those not None) hold exactly."""
+    if a is None and b is None:
+        return P
+    if b is None:
+        return P * _ratio(a, P.sum(1))[:, None]
+    if a is None:
+        return P * _ratio(b, P.sum(0))[None]
+    P = P * _ratio(a, P.sum(1)).clamp(max=1)[:, None]
+    P = P * _ratio(b, P.sum(0)).clamp(max=1)[None]
+    left, right = (a - P.sum(1)).clamp(min=0), (b - P.sum(0)).clamp(min=0)  # rounding may leave -1e-17
+    total = float(left.sum())
+    return P + left[:, None] * right[None] / total if total > 0 else P
+
+
+def _ratio(wanted: Tensor | None, given: Tensor) -> Tensor:
+    assert wanted is not None
+    return torch.where(given > 0, wanted / given, torch.zeros_like(given))
