@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import threading
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
@@ -25,7 +26,8 @@ class Registry(Generic[T]):
         self.kind = kind
         self.package = package
         self._classes: dict[str, T] = {}
-        self._discovered = False
+        self._discovered = self._discovering = False
+        self._lock = threading.RLock()  # a second thread waits until the first has found them all
 
     def register(self, name: str) -> Callable[[T], T]:
         """Class decorator: file the class under `name` (lower case, hyphens) and set its `name` attribute."""
@@ -71,7 +73,14 @@ class Registry(Generic[T]):
     def _discover(self) -> None:
         if self._discovered:
             return
-        self._discovered = True
-        package = importlib.import_module(self.package)
-        for module in pkgutil.iter_modules(getattr(package, "__path__", [])):
-            importlib.import_module(f"{self.package}.{module.name}")
+        with self._lock:
+            if self._discovered or self._discovering:
+                return
+            self._discovering = True  # the modules may look things up while they are imported
+            try:
+                package = importlib.import_module(self.package)
+                for module in pkgutil.iter_modules(getattr(package, "__path__", [])):
+                    importlib.import_module(f"{self.package}.{module.name}")
+                self._discovered = True
+            finally:
+                self._discovering = False

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from uotlab.errors import InputError
 from uotlab.methods.base import (
     METHODS,
     HasPath,
@@ -18,7 +19,6 @@ from uotlab.methods.base import (
     Method,
     State,
 )
-from uotlab.errors import InputError
 
 ABILITIES: dict[str, Any] = {
     "scaling": HasScaling,
@@ -48,6 +48,7 @@ def abilities(method: Method) -> list[str]:
 
 
 def is_stochastic(method: Method) -> bool:
+    """Whether T(x, z) depends on noise."""
     return isinstance(method, HasStochasticMap) and bool(method.stochastic)
 
 

@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import pickle
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -35,7 +34,12 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    write_whole(path, lambda file: file.write(text.encode()) and None)
+    """UTF-8 text."""
+
+    def write(file: BinaryIO) -> None:
+        file.write(text.encode())
+
+    write_whole(path, write)
 
 
 def save_tensors(path: Path, parts: Mapping[str, Any]) -> None:
@@ -53,7 +57,7 @@ def load_tensors(path: Path) -> dict[str, Any]:
         parts = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError(f"There is no file {path.name} to load; check the path.") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError):
+    except Exception:  # whatever a foreign file makes the reader stumble over
         raise InputError(f"{path.name} is damaged or was not saved by uotlab: only tensors and plain values are read.") from None
     if not isinstance(parts, dict):
         raise InputError(f"{path.name} was not saved by uotlab: it holds {type(parts).__name__} instead of a dict.")
@@ -72,6 +76,7 @@ def plain(value: Any) -> Any:
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
+    """Valid JSON of anything `plain` takes."""
     return json.dumps(plain(value), indent=indent, allow_nan=False)
 
 

@@ -1,5 +1,6 @@
 """fit: train a method on a problem, here and now. Fitted: the result, to be asked, scored, saved and loaded."""
 
+import json
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -203,8 +204,6 @@ class Fitted:
         parts = load_tensors(Path(path))
         if parts.get("uotlab") != FORMAT:
             raise InputError(f"{Path(path).name} is no saved result of this version of uotlab; save it again with Fitted.save.")
-        import json
-
         spec = RunSpec.model_validate_json(parts["spec"]).model_copy(update={"device": str(pick_device(device))})
         name, values = parts["method"]
         method = make_method(name, json.loads(values))
@@ -245,17 +244,17 @@ class _ProgressLine:
         self.due = 0.0
 
     def __call__(self, step: int, steps: int, losses: Mapping[str, float]) -> None:
-        now = time.perf_counter()
+        now, line = time.perf_counter(), sys.stderr.isatty()
         if now < self.due and step < steps:
             return
-        self.due = now + 0.5
+        self.due = now + (0.5 if line else 5.0)  # a log gets whole lines, and fewer of them
         seconds = now - self.start
         speed = step / seconds if seconds else 0.0
         left = f"{(steps - step) / speed:.0f} s left" if speed else "starting"
         shown = ", ".join(f"{k} {v:.4g}" for k, v in list(losses.items())[:3])
-        print(f"\r{self.name}: {step}/{steps} steps, {speed:.0f}/s, {left}  {shown}\x1b[K", end="", file=sys.stderr)
-        if step >= steps:
-            print(file=sys.stderr, flush=True)
+        text = f"{self.name}: {step}/{steps} steps, {speed:.0f}/s, {left}  {shown}"
+        sys.stderr.write(f"\r{text}\x1b[K" + ("\n" if step >= steps else "") if line else f"{text}\n")
+        sys.stderr.flush()
 
 
 def _named_cost(cost: Cost) -> dict[str, Any]:

@@ -70,7 +70,9 @@ class Scene:
         self.static: Arrays = {"x": self.x, "y": self.y}
         for name, measure in (("x_label", source), ("y_label", target)):
             if name in classes:
-                numbers = np.searchsorted(np.asarray(classes[name]), _column(measure))
+                column = _column(measure)
+                assert column is not None
+                numbers = np.searchsorted(np.asarray(classes[name]), column)
                 self.static[name] = numbers.astype(np.float32)
         if axes is not None:
             self.static |= {"x2": axes(self.x), "y2": axes(self.y)}
@@ -144,7 +146,7 @@ class Camera:
         return scene
 
     def _moving(self, scene: Scene) -> Arrays:
-        method, state = self.method, self.state
+        method = self.method
         Tx = self._ask(method.transport, scene.x_tensor)
         arrays: Arrays = {"Tx": Tx}
         if self.axes is not None:

@@ -66,7 +66,8 @@ class History:
     def from_state_dict(cls, parts: Mapping[str, object]) -> "History":
         history = cls(int(parts["stride"]))  # type: ignore[call-overload]
         steps, columns = parts["steps"], parts["columns"]
-        assert isinstance(steps, Tensor) and isinstance(columns, Mapping)
+        assert isinstance(steps, Tensor)
+        assert isinstance(columns, Mapping)
         history.steps = steps.tolist()
         history.columns = {name: column.tolist() for name, column in columns.items()}
         return history

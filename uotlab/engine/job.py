@@ -18,7 +18,7 @@ from uotlab.engine.files import save_tensors
 from uotlab.engine.frames import Camera
 from uotlab.engine.history import History
 from uotlab.engine.loop import FRAME_SECONDS, Control, NotFinite, train
-from uotlab.engine.spec import JobState, RunSpec, Snapshot
+from uotlab.engine.spec import JobState, Snapshot
 from uotlab.errors import InputError
 from uotlab.parameters import check_count
 

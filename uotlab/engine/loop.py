@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Literal
 
 import torch
@@ -125,7 +126,7 @@ def train(
                 checkpoint()
             return outcome
         if publish is not None and now >= look.due:
-            look.run(lambda: publish(state.step, losses, False), control.frame_seconds)
+            look.run(partial(publish, state.step, losses, False), control.frame_seconds)
         if checkpoint is not None and now >= save.due:
             check_parameters(state)
             save.run(checkpoint)

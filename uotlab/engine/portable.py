@@ -1,7 +1,7 @@
 """A problem in tensors and plain values, for `Fitted.save`: datasets by name, arrays as a seeded subsample."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -34,8 +34,6 @@ def unpacked_problem(parts: Mapping[str, Any]) -> Problem:
     Raises:
         InputError: its dataset or its cost cannot be made again from the file.
     """
-    from dataclasses import replace
-
     cost = _unpacked_cost(parts["cost"])
     if "origin" in parts:
         origin = parts["origin"]

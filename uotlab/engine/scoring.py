@@ -16,6 +16,7 @@ PATH_TIMES = 11
 
 
 def first_label(labels: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """The label column that is shown by default, (n,)."""
     return next(iter(labels.values()), None)
 
 

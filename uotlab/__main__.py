@@ -1,0 +1,224 @@
+"""The command line: `python -m uotlab list | run | fetch`. Bad input is one sentence on stderr and exit code 2."""
+
+import argparse
+import csv
+import io
+import platform
+import sys
+import types
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from uotlab import COSTS, DATASETS, DIVERGENCES, METHODS, METRICS, VIEWS, Fitted, InputError, __version__, fit, load
+from uotlab.engine.files import floats, to_json, write_text
+from uotlab.engine.loop import NotFinite
+from uotlab.registry import Registry
+
+REGISTRIES: dict[str, Registry] = {
+    "methods": METHODS,
+    "datasets": DATASETS,
+    "divergences": DIVERGENCES,
+    "costs": COSTS,
+    "metrics": METRICS,
+    "views": VIEWS,
+}
+SHOWN = ("title", "summary", "group", "family", "reference", "default_steps", "default_n", "latex", "equation", "unit", "better")
+BOUNDS = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at most"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.command(arguments)
+    except (InputError, NotFinite) as error:
+        print(f"uotlab: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nuotlab: stopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # such as `| head`
+        sys.stderr.close()
+        return 0
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m uotlab", description="Unbalanced optimal transport with neural networks.")
+    parser.add_argument("--version", action="version", version=f"uotlab {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    listing = commands.add_parser("list", help="what there is to choose from")
+    listing.add_argument("what", choices=REGISTRIES)
+    listing.add_argument("--json", action="store_true", help="JSON, with every parameter's type, default and range")
+    listing.set_defaults(command=list_command)
+
+    run = commands.add_parser("run", help="train a method on a dataset")
+    run.add_argument("method", metavar="METHOD")
+    run.add_argument("dataset", metavar="DATASET")
+    run.add_argument("--steps", type=int, help="training steps (default: the method's)")
+    run.add_argument("--seed", type=int, default=0, help="seed of the run (default 0); the data's is --data seed=...")
+    run.add_argument("--n", type=int, help="points a side (default: the dataset's)")
+    run.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="hyper-parameters of the method")
+    run.add_argument("--data", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="parameters of the dataset")
+    run.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    run.add_argument("--out", type=Path, metavar="DIR", help="write run.json, history.csv, weights.pt and mapped.csv there")
+    run.add_argument("--json", action="store_true", help="print the metrics as JSON")
+    run.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    run.set_defaults(command=run_command)
+
+    fetch = commands.add_parser("fetch", help="download a dataset, with checksum")
+    fetch.add_argument("name", metavar="NAME", help="such as mnist")
+    fetch.add_argument("--file", type=Path, help="take this file, which you already have, instead of downloading")
+    fetch.set_defaults(command=fetch_command)
+    return parser
+
+
+# ---- list ----------------------------------------------------------------------------------------
+def list_command(arguments: argparse.Namespace) -> None:
+    """Names with titles, or everything as JSON."""
+    entries = [entry(name, cls) for name, cls in REGISTRIES[arguments.what].items()]
+    if arguments.json:
+        print(to_json(entries, indent=2))
+        return
+    width = max((len(e["name"]) for e in entries), default=0)
+    for e in entries:
+        print(f"{e['name']:<{width}}  {e.get('title', '')}")
+
+
+def entry(name: str, cls: type) -> dict[str, Any]:
+    """What `list --json` says of one registered class."""
+    values = {key: value for key in SHOWN if isinstance(value := getattr(cls, key, None), str | int | float)}
+    if not values.get("summary"):
+        values["summary"] = (cls.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
+    found: dict[str, Any] = {"name": name, "title": name} | values
+    if issubclass(cls, BaseModel):
+        found["parameters"] = parameters(cls)
+    return found
+
+
+def parameters(cls: type[BaseModel]) -> dict[str, dict[str, Any]]:
+    """Type, default, bounds and description of every field."""
+    described: dict[str, dict[str, Any]] = {}
+    for name, field in cls.model_fields.items():
+        bounds = {b: getattr(m, b) for m in field.metadata for b in BOUNDS if getattr(m, b, None) is not None}
+        choices = [c for kind in _kinds(field.annotation) if typing.get_origin(kind) is typing.Literal for c in typing.get_args(kind)]
+        described[name] = {
+            "type": " or ".join(_kind_name(k) for k in _kinds(field.annotation)),
+            "default": None if field.is_required() else field.get_default(call_default_factory=True),
+            "range": ", ".join(f"{BOUNDS[b]} {v:g}" for b, v in bounds.items()),
+            "description": field.description or "",
+        } | bounds | ({"choices": choices} if choices else {})  # fmt: skip
+    return described
+
+
+def _kinds(annotation: Any) -> tuple[Any, ...]:
+    union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    return typing.get_args(annotation) if union else (annotation,)
+
+
+def _kind_name(kind: Any) -> str:
+    if kind is type(None):
+        return "none"
+    return "choice" if typing.get_origin(kind) is typing.Literal else getattr(kind, "__name__", str(kind))
+
+
+# ---- run -----------------------------------------------------------------------------------------
+def run_command(arguments: argparse.Namespace) -> None:
+    """Train, score, and write what was asked for."""
+    params = _settings("--set", arguments.set, METHODS[arguments.method])
+    data = _settings("--data", arguments.data, DATASETS[arguments.dataset])
+    problem = load(arguments.dataset, arguments.n, data.pop("seed", 0), **data)
+    fitted = fit(arguments.method, problem, arguments.steps, arguments.seed, arguments.device, not arguments.quiet, **params)
+    metrics = {**fitted.metrics, **fitted.evaluate()}
+    if arguments.out is not None:
+        write_run(arguments.out, fitted, metrics)
+    if arguments.json:
+        print(to_json(metrics, indent=2))
+        return
+    width = max(map(len, metrics), default=0)
+    for name, value in metrics.items():
+        print(f"{name:<{width}}  {value:.6g}")
+    print(fitted.evaluated_on)
+    if arguments.out is not None:
+        print(f"Written to {arguments.out}: run.json, history.csv, weights.pt, mapped.csv")
+
+
+def write_run(folder: Path, fitted: Fitted, metrics: dict[str, float]) -> None:
+    """run.json (spec, metrics, versions), history.csv, weights.pt (`Fitted.load` reads it) and mapped.csv.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    import numpy as np
+    import torch
+
+    versions = {"uotlab": __version__, "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
+    record = {"spec": fitted.spec.model_dump(), "metrics": floats(metrics), "evaluated_on": fitted.evaluated_on, "versions": versions}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / "run.json", to_json(record, indent=2) + "\n")
+        write_text(folder / "history.csv", fitted.history_csv())
+        write_text(folder / "mapped.csv", mapped_csv(fitted))
+        fitted.save(folder / "weights.pt")
+    except OSError as error:
+        raise InputError(f"--out {folder} cannot be written ({error.strerror}); choose another folder.") from None
+
+
+def mapped_csv(fitted: Fitted, most: int = 20_000) -> str:
+    """Source points, their images and, where the method has it, their scaling xi: one row a point, at most 20000."""
+    few = fitted.problem.source.subsample(most)
+    columns = list(few.names) or [f"x{i}" for i in range(few.d)]
+    table = [few.points[:], fitted.transport(few.points[:])]
+    header = [*columns, *(f"T{name}" for name in columns)]
+    if hasattr(fitted.method, "scaling"):
+        table.append(fitted.scaling(few.points[:])[:, None])
+        header.append("xi")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    for rows in zip(*table, strict=True):
+        writer.writerow([f"{value:.7g}" for row in rows for value in row])
+    return text.getvalue()
+
+
+def _settings(option: str, pairs: Sequence[str], cls: type[BaseModel]) -> dict[str, Any]:
+    """`key=value` words as numbers, booleans or, for fields that hold text, text."""
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key:
+            raise InputError(f"{option} takes key=value; it got '{pair}'.")
+        key = key.strip().replace("-", "_")
+        field = cls.model_fields.get(key)
+        texts = field is not None and not {int, float, bool} & set(_kinds(field.annotation))
+        settings[key] = text if texts and text.lower() != "none" else _value(text)
+    return settings
+
+
+def _value(text: str) -> Any:
+    if text.lower() in ("true", "false", "none", "null"):
+        return {"true": True, "false": False}.get(text.lower())
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+# ---- fetch ---------------------------------------------------------------------------------------
+def fetch_command(arguments: argparse.Namespace) -> None:
+    """Download a dataset into the user's data folder, or take a file that is already there."""
+    from uotlab.data.fetch import fetch
+
+    path = fetch(arguments.name, file=arguments.file, progress=True)
+    print(f"{arguments.name} is at {path}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
