@@ -20,15 +20,15 @@ def as_tensor(x: Any, name: str, *, ndim: int | None = None, dtype: torch.dtype 
     if not isinstance(x, Tensor):
         try:
             array = np.asarray(x)
-            if array.dtype.kind not in "fiub":
-                array = array.astype(np.float64)
+            kind, size = array.dtype.kind, array.dtype.itemsize
+            if kind not in "fiubOUS":  # complex numbers, dates and records
+                raise TypeError
+            # torch reads native float32 and float64; whole numbers and half precision become float32, the rest float64
+            small = kind in "iub" or (kind == "f" and size <= 4)
+            array = np.ascontiguousarray(array, dtype=np.float32 if small else np.float64).reshape(array.shape)
         except (TypeError, ValueError):
             raise InputError(f"{name} must hold numbers only; it holds text or mixed values. Convert or drop them.") from None
-        if array.dtype.kind != "f":
-            array = array.astype(np.float32)
-        if array.dtype == np.float16:
-            array = array.astype(np.float32)
-        x = torch.from_numpy(np.ascontiguousarray(array).copy() if not array.flags.writeable else np.ascontiguousarray(array))
+        x = torch.from_numpy(array if array.flags.writeable else array.copy())
     if not x.is_floating_point():
         x = x.float()
     if dtype is not None:

@@ -83,6 +83,11 @@ def _squared_distances(x: Tensor, y: Tensor) -> Tensor:
     return ((x * x).sum(1)[:, None] + (y * y).sum(1)[None] - 2 * x @ y.T).relu_()
 
 
+def _distances(x: Tensor, y: Tensor) -> Tensor:
+    centre = y.mean(0)  # as above: cdist multiplies matrices beyond 25 rows
+    return torch.cdist(x - centre, y - centre)
+
+
 @COSTS.register("sqeuclidean")
 @dataclass(frozen=True)
 class SquaredEuclidean(Cost):
@@ -108,7 +113,7 @@ class Euclidean(Cost):
         return torch.linalg.vector_norm(x - y, dim=-1)
 
     def _matrix(self, x, y):
-        return torch.cdist(x, y)
+        return _distances(x, y)
 
 
 @COSTS.register("power")
@@ -128,21 +133,24 @@ class Power(Cost):
         return torch.linalg.vector_norm(x - y, dim=-1) ** self.p
 
     def _matrix(self, x, y):
-        return torch.cdist(x, y) ** self.p
+        return _distances(x, y) ** self.p
 
 
 @COSTS.register("cosine")
 @dataclass(frozen=True)
 class Cosine(Cost):
-    """1 - cos of the angle between x and y: only directions count."""
+    """1 - cos of the angle between x and y: only directions count.
+
+    Computed as half the squared distance of the directions, which is exact where they agree.
+    """
 
     title, latex, order = "Cosine", r"1-\frac{\langle x,y\rangle}{\|x\|\|y\|}", 4
 
     def _pairs(self, x, y):
-        return 1 - F.cosine_similarity(x, y, dim=-1)
+        return (F.normalize(x, dim=-1) - F.normalize(y, dim=-1)).square().sum(-1) / 2
 
     def _matrix(self, x, y):
-        return 1 - F.normalize(x, dim=-1) @ F.normalize(y, dim=-1).T
+        return _squared_distances(F.normalize(x, dim=-1), F.normalize(y, dim=-1)) / 2
 
 
 @COSTS.register("wfr")
@@ -179,7 +187,7 @@ class WassersteinFisherRao(Cost):
         return self._of_distance(torch.linalg.vector_norm(x - y, dim=-1))
 
     def _matrix(self, x, y):
-        return self._of_distance(torch.cdist(x, y))
+        return self._of_distance(_distances(x, y))
 
 
 @COSTS.register("feature")

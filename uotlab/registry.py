@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 import threading
+import threading
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
@@ -71,16 +72,16 @@ class Registry(Generic[T]):
         return [(name, self._classes[name]) for name in self]
 
     def _discover(self) -> None:
-        if self._discovered:
+        if self._complete:
             return
-        with self._lock:
-            if self._discovered or self._discovering:
+        with self._lock:  # a second thread waits for the whole list; a plug-in that looks up while it loads does not
+            if self._complete or self._looking:
                 return
-            self._discovering = True  # the modules may look things up while they are imported
+            self._looking = True
             try:
                 package = importlib.import_module(self.package)
                 for module in pkgutil.iter_modules(getattr(package, "__path__", [])):
                     importlib.import_module(f"{self.package}.{module.name}")
-                self._discovered = True
+                self._complete = True
             finally:
-                self._discovering = False
+                self._looking = False
