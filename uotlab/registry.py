@@ -3,7 +3,6 @@
 import importlib
 import pkgutil
 import threading
-import threading
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
@@ -72,16 +71,16 @@ class Registry(Generic[T]):
         return [(name, self._classes[name]) for name in self]
 
     def _discover(self) -> None:
-        if self._complete:
+        if self._discovered:
             return
-        with self._lock:  # a second thread waits for the whole list; a plug-in that looks up while it loads does not
-            if self._complete or self._looking:
+        with self._lock:
+            if self._discovered or self._discovering:
                 return
-            self._looking = True
+            self._discovering = True  # the modules may look things up while they are imported
             try:
                 package = importlib.import_module(self.package)
                 for module in pkgutil.iter_modules(getattr(package, "__path__", [])):
                     importlib.import_module(f"{self.package}.{module.name}")
-                self._complete = True
+                self._discovered = True
             finally:
-                self._looking = False
+                self._discovering = False
