@@ -6,7 +6,7 @@ methods that raise. The one training loop is `uotlab.engine.loop`.
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -33,7 +33,7 @@ class State:
     rng: torch.Generator
     cost: Cost
     penalty: Penalty
-    step: int = 0
+    step: int = field(default=0, init=False)
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain numbers only, so that `torch.load(weights_only=True)` reads it back."""

@@ -1,0 +1,21 @@
+"""OTM: the balanced twin of UOTM; both conjugates are the identity.
+
+Reference: choi2023generative, Section 4 (its baseline "OTM"; R1 of weight 0.01 on target points as in its toy experiments).
+"""
+
+from pydantic import Field
+
+from uotlab.methods.base import METHODS
+from uotlab.methods.uotm import UOTM
+
+
+@METHODS.register("otm")
+class OTM(UOTM):
+    """Optimal transport map (balanced semi-dual)."""
+
+    title, order = "OTM", 2
+    summary = "The balanced twin of UOTM: every point keeps its mass, outliers included. Compare the two to see what relaxing buys."
+    equation = r"\inf_g \sup_T\; \mathbb E_{\mu}\big[g(T x)-c(x,Tx)\big]-\mathbb E_{\nu}\big[g(y)\big]"
+    relaxed = (False, False)
+
+    r1: float = Field(0.01, ge=0, description="Weight of the gradient penalty E|∇g(y)|² on target points (R1)")

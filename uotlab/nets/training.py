@@ -1,0 +1,48 @@
+"""What every method needs to train nets: an optimiser without Python loops, and an exponential moving average."""
+
+import copy
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+Net = TypeVar("Net", bound=nn.Module)
+
+
+def adam(net: nn.Module, lr: float, betas: tuple[float, float] = (0.9, 0.999)) -> torch.optim.Adam:
+    """Adam as one fused kernel where the device has it."""
+    device = next(net.parameters()).device
+    return torch.optim.Adam(net.parameters(), lr=lr, betas=betas, fused=device.type in ("cpu", "cuda"))
+
+
+def descend(loss: Tensor, net: nn.Module, optimiser: torch.optim.Optimizer, *, clip: float | None = None, keep_graph: bool = False) -> None:
+    """One optimiser step on `net` alone: gradients of other nets in the graph are never formed."""
+    params = list(net.parameters())
+    grads = torch.autograd.grad(loss, params, retain_graph=keep_graph)
+    for p, grad in zip(params, grads, strict=True):
+        p.grad = grad
+    if clip is not None:
+        nn.utils.clip_grad_norm_(params, clip)
+    optimiser.step()
+
+
+def decayed(lr: float, step: int, half: int) -> float:
+    """lr / sqrt(1 + step / half): falls without knowing the number of steps, so that a run can be extended."""
+    return lr / (1 + step / half) ** 0.5
+
+
+def set_lr(optimiser: torch.optim.Optimizer, lr: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = lr
+
+
+def ema_copy(net: Net) -> Net:
+    """A copy that holds the exponential moving average of the parameters of `net`."""
+    return copy.deepcopy(net).requires_grad_(False)
+
+
+@torch.no_grad()
+def ema_update(average: nn.Module, net: nn.Module, decay: float, step: int) -> None:
+    """average <- d average + (1-d) net with d = min(decay, (1 + step)/(10 + step)), so that early steps are forgotten."""
+    d = min(decay, (1 + step) / (10 + step))
+    torch._foreach_lerp_(list(average.parameters()), list(net.parameters()), 1 - d)
