@@ -1,0 +1,17 @@
+"""The server: `streamlit run app.py`. Heavy imports happen here, once, so that no page and no job waits for them."""
+
+import gc
+
+import streamlit as st
+
+import uotlab
+from uotlab.ui.registries import discover
+from uotlab.ui.routes import ROUTES
+
+__all__ = ["app", "uotlab"]
+
+discover()
+# what is alive now stays: the collector need not walk through torch while a job trains
+gc.freeze()
+
+app = st.App("uotlab/ui/shell.py", routes=ROUTES)

@@ -1,0 +1,175 @@
+"""The lab's side panel: data, method, balance, divergences and cost, training. Its answer is a RunSpec."""
+
+import json
+from functools import lru_cache
+from typing import Any
+
+import streamlit as st
+
+from uotlab.costs import COSTS
+from uotlab.data.base import DATASETS
+from uotlab.divergences import DIVERGENCES
+from uotlab.engine.begin import devices, make_method, make_problem
+from uotlab.engine.frames import portrait
+from uotlab.engine.spec import RunSpec, Snapshot
+from uotlab.errors import InputError
+from uotlab.methods.base import METHODS
+from uotlab.problem import Problem
+from uotlab.ui.form import form
+from uotlab.ui.sources import held, hold
+from uotlab.ui.state import start_with
+from uotlab.ui.tau import penalties
+
+OWN_WIDGETS = ("divergence1", "divergence2", "rho1", "rho2", "tau1", "tau2", "cost", "cost_parameter")
+
+
+def configure(spec: RunSpec) -> RunSpec:
+    """Draw the side panel, starting from `spec`, and return what it says now."""
+    st.subheader("Data")
+    dataset, n, data = _data(spec)
+    st.subheader("Method")
+    method = _choice("Method", METHODS, spec.method, "w.method", lambda name: METHODS[name].title)
+    cls = METHODS[method]
+    st.caption(cls.summary)
+    kept = {k: v for k, v in spec.params.items() if k in cls.model_fields}
+    params: dict[str, Any] = {}
+    if any(cls.relaxed):
+        st.subheader("How strict are the marginals?")
+        place = st.container()
+        params |= _divergences(cls, kept)
+    st.subheader("Cost and training")
+    params |= _cost(kept, dataset)
+    default_steps = cls.default_steps
+    left, right = st.columns(2)
+    start_with(f"w.steps.{method}", spec.steps if spec.steps and spec.method == method else default_steps)
+    steps = left.number_input(
+        "Steps", 1, 100_000_000, step=500, key=f"w.steps.{method}", help="How many training steps; more can be added later."
+    )
+    start_with("w.seed", spec.seed)
+    seed = right.number_input("Seed", 0, 2**31 - 1, step=1, key="w.seed", help="Equal settings and an equal seed give equal numbers.")
+    device = _device(spec.device)
+    params |= form(cls, kept, f"m.{method}", skip=OWN_WIDGETS, advanced="More settings of the method")
+    if any(cls.relaxed):
+        base = RunSpec(method=method, dataset=dataset, n=n, data=data, params=params)
+        with place:
+            eps = params.get("eps", cls.model_fields["eps"].default) if "eps" in cls.model_fields else None
+            params |= penalties(cls, kept, mean_cost(base), eps)
+    return RunSpec(
+        method=method, dataset=dataset, n=n, data=data, params=params,
+        steps=None if steps == default_steps else int(steps), seed=int(seed), device=device,
+    )  # fmt: skip
+
+
+def _data(spec: RunSpec) -> tuple[str, int | None, dict[str, Any]]:
+    dataset = _choice("Problem", DATASETS, spec.dataset or "", "w.data", lambda name: f"{DATASETS[name].group} · {DATASETS[name].title}")
+    cls = DATASETS[dataset]
+    st.caption(cls.summary)
+    same = dataset == spec.dataset
+    start_with(f"w.n.{dataset}", spec.n if same and spec.n else cls.default_n)
+    n = st.number_input(
+        "Points a side", 2, 10_000_000, step=500, key=f"w.n.{dataset}", help="How many points of the source and of the target are drawn."
+    )
+    data = form(cls, spec.data if same else {}, f"d.{dataset}", advanced="Shape of the data") if cls.model_fields else {}
+    return dataset, None if n == cls.default_n else int(n), data
+
+
+def _divergences(cls: Any, kept: dict[str, Any]) -> dict[str, str]:
+    answers = {}
+    able = getattr(cls, "coupled_divergences", tuple(DIVERGENCES))
+    names = [name for name in DIVERGENCES if name in able and name != "balanced"]
+    for column, side, title in zip(st.columns(2), (1, 2), ("Source divergence", "Target divergence"), strict=True):
+        default = cls.model_fields[f"divergence{side}"].default
+        if not cls.relaxed[side - 1]:
+            column.selectbox(title, ["kept exactly"], disabled=True, key=f"w.kept{side}", help="This method carries all mass of this side.")
+            continue
+        value = _choice(
+            title,
+            names,
+            kept.get(f"divergence{side}", default),
+            f"w.{cls.name}.divergence{side}",
+            lambda name: DIVERGENCES[name].title,
+            column,
+        )
+        if value != default:
+            answers[f"divergence{side}"] = value
+    return answers
+
+
+def _cost(kept: dict[str, Any], dataset: str) -> dict[str, Any]:
+    names = ["", *(name for name in COSTS if name != "feature")]
+    cost = _choice(
+        "Cost", names, kept.get("cost") or "", "w.cost", lambda name: COSTS[name].title if name else "The problem's own (squared distance)"
+    )
+    if not cost:
+        return {}
+    answers: dict[str, Any] = {"cost": cost}
+    parameter = COSTS[cost].parameter
+    if parameter is not None:
+        low, high, first = (1.0, 10.0, 1.5) if parameter == "p" else (1e-3, 1e6, None)
+        start_with(f"w.cost.{cost}", kept.get("cost_parameter", first))
+        text = {"p": "Exponent p"}.get(parameter, "Length (empty: from the data)")
+        number = st.number_input(text, low, high, value=None, step=0.1, format="%g", key=f"w.cost.{cost}")
+        if number is not None:
+            answers["cost_parameter"] = float(number)
+    return answers
+
+
+def _device(now: str) -> str:
+    found = devices()
+    if len(found) == 1 and now in ("auto", *found):
+        return now
+    names = ["auto", *found]
+    return _choice("Device", names, now, "w.device", lambda name: found[name]["title"] if name in found else "Fastest there is")
+
+
+def _choice(label: str, names: Any, now: str, key: str, text: Any, place: Any = st) -> str:
+    options = list(names)
+    start_with(key, now if now in options else options[0])
+    return place.selectbox(label, options, key=key, format_func=text)
+
+
+# ---- what is measured on the data ----------------------------------------------------------------
+@lru_cache(maxsize=4)
+def _problem(text: str) -> Problem:
+    return make_problem(RunSpec.model_validate_json(text))
+
+
+def data_key(spec: RunSpec) -> str:
+    """The part of a spec that says which data, as text."""
+    return RunSpec(method="", dataset=spec.dataset, n=spec.n, data=spec.data).model_dump_json()
+
+
+def mean_cost(spec: RunSpec) -> float:
+    """s, the mean of the run's unscaled cost over a fixed batch of its data; 1 where the data cannot be made."""
+    cost = {k: v for k, v in spec.params.items() if k in ("cost", "cost_parameter")}
+    return _mean_cost(data_key(spec), spec.method, json.dumps(cost))
+
+
+@lru_cache(maxsize=64)
+def _mean_cost(data: str, method: str, cost: str) -> float:
+    try:
+        return make_method(method, json.loads(cost)).calibrated_cost(_problem(data)).scale
+    except InputError:
+        return 1.0
+
+
+def preview(spec: RunSpec) -> str:
+    """Id of a still picture of the data.
+
+    Raises:
+        InputError: the data cannot be made.
+    """
+    key = data_key(spec)
+    found = held(key)
+    if found is None:
+        arrays, labels = portrait(_problem(key))
+        found = hold(Snapshot(0, 0, 0.0, {}, {}, arrays, labels), key)
+    return found
+
+
+def notes(spec: RunSpec) -> tuple[str, ...]:
+    """Sentences that belong beside this data's results."""
+    try:
+        return _problem(data_key(spec)).notes
+    except InputError:
+        return ()

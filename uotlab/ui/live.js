@@ -1,0 +1,299 @@
+// One plotly graph that is never remounted. The first picture is a whole figure, every later one raw float32 arrays.
+const MODEBAR_OFF = ["lasso2d", "select2d", "autoScale2d", "toImage", "hoverClosestCartesian", "hoverCompareCartesian", "toggleSpikelines"];
+const WORDS = {
+  still: "", queued: "Queued", running: "Training", paused: "Paused", done: "Done",
+  stopped: "Stopped", failed: "Failed", interrupted: "Interrupted",
+};
+const instances = new WeakMap();
+let library;
+
+function plotly(url) {
+  library ??= new Promise((ok, fail) => {
+    if (window.Plotly) return ok(window.Plotly);
+    const script = document.createElement("script");
+    script.src = url;
+    script.onload = () => ok(window.Plotly);
+    script.onerror = () => { library = undefined; fail(new Error("plotly.js did not load")); };
+    document.head.appendChild(script);
+  });
+  return library;
+}
+
+const sleep = (ms) => new Promise((go) => setTimeout(go, ms));
+const painted = () => new Promise((go) => {
+  // in a hidden page no animation frame comes
+  const late = setTimeout(go, 100);
+  requestAnimationFrame(() => { clearTimeout(late); go(); });
+});
+
+function short(value) {
+  if (value === null || value === undefined) return "–";
+  const size = Math.abs(value);
+  if (size >= 1e5 || (size > 0 && size < 1e-3)) return value.toExponential(1);
+  return value.toLocaleString("en", { maximumSignificantDigits: 3 });
+}
+
+function duration(seconds) {
+  if (seconds >= 5400) return `${(seconds / 3600).toFixed(1)} h`;
+  if (seconds >= 90) return `${Math.round(seconds / 60)} min`;
+  return `${Math.max(1, Math.round(seconds))} s`;
+}
+
+class Live {
+  constructor(root, component) {
+    this.root = root;
+    this.component = component;
+    this.graph = root.querySelector(".uot-graph");
+    this.alive = true;
+    this.frames = 0;
+    this.figures = 0;
+    this.bytes = 0;
+    this.times = [];
+    this.mounts = (window.__uotlab?.mounts ?? 0) + 1;
+    this.status = {};
+    this.onscreen = true;
+    this.eye = new IntersectionObserver((seen) => { this.onscreen = seen.at(-1).isIntersecting; });
+    this.eye.observe(root);
+    window.__uotlab = this;
+    window.__uotlab_graph = this.graph;
+    this.run();
+  }
+
+  // what the page wants drawn; a new address aborts the request under way
+  update(data) {
+    const address = JSON.stringify([data.job, data.view, data.options]);
+    this.graph.style.height = `${data.height}px`;
+    this.graph.setAttribute("aria-label", data.alt);
+    if (address !== this.address) {
+      this.address = address;
+      this.since = "";
+      this.request?.abort();
+    }
+    if (this.data?.job !== data.job) { this.told = ""; this.status = {}; }
+    this.data = data;
+    if (this.status.state) this.showStatus();
+  }
+
+  get fps() {
+    const now = performance.now();
+    return this.times.filter((t) => now - t < 2000).length / 2;
+  }
+
+  query(more) {
+    const { job, view, options } = this.data;
+    return new URLSearchParams({ job, view, options: JSON.stringify(options), ...more }).toString();
+  }
+
+  async get(path, more) {
+    this.request = new AbortController();
+    return fetch(`${path}?${this.query(more)}`, { signal: this.request.signal, credentials: "same-origin" });
+  }
+
+  async run() {
+    while (this.alive) {
+      const hidden = document.hidden || !this.onscreen || !this.root.isConnected || this.graph.offsetParent === null;
+      if (!this.data?.job || hidden || this.graph._dragging) { await sleep(100); continue; }
+      if (this.since && this.status.state === "still") { await this.themed(); await sleep(150); continue; }
+      const address = this.address;
+      try {
+        await this.turn(address);
+      } catch (error) {
+        if (error.name === "AbortError") continue;
+        this.note(`No connection to the server (${error.message}). Trying again.`);
+        await sleep(1000);
+      }
+    }
+  }
+
+  async turn(address) {
+    const first = !this.signature || this.drawn !== address;
+    const reply = await this.get("/live/frame", { since: this.since, have: this.signature ?? "", layout: this.layoutId ?? "" });
+    if (reply.status === 204) return;
+    if (!reply.ok) return this.refused(reply);
+    const body = await reply.arrayBuffer();
+    if (address !== this.address) return;
+    const length = new DataView(body).getUint32(0, true);
+    const header = JSON.parse(new TextDecoder().decode(new Uint8Array(body, 4, length)));
+    if (header.stale || (header.signature && first && !this.graph._fullLayout)) return this.whole(address);
+    if (header.signature) {
+      await painted();
+      if (this.graph._dragging) return;
+      await this.draw(header, body, 4 + length);
+      this.bytes += body.byteLength;
+    }
+    this.drawn = address;
+    this.took(header);
+  }
+
+  async whole(address) {
+    const reply = await this.get("/live/figure", {});
+    if (!reply.ok) return this.refused(reply);
+    const text = await reply.text();
+    if (address !== this.address) return;
+    const answer = JSON.parse(text);
+    if (answer.figure) {
+      const Plotly = await plotly(this.data.plotly);
+      await painted();
+      await Plotly.react(this.graph, answer.figure.data, this.dressed(answer.figure.layout), this.config(Plotly));
+      this.signature = answer.figure.signature;
+      this.layoutId = answer.figure.layout_id;
+      this.bytes += text.length;
+      this.figures += 1;
+      this.count();
+    }
+    this.drawn = address;
+    this.took(answer);
+  }
+
+  // all arrays of a frame in one redraw: an undefined entry leaves that trace as it is
+  async draw(header, body, start) {
+    const Plotly = await plotly(this.data.plotly);
+    const changes = {};
+    const traces = [...new Set(header.arrays.map(([trace]) => trace))];
+    let at = start;
+    for (const [trace, path, shape] of header.arrays) {
+      const size = shape.reduce((a, b) => a * b, 1);
+      let values = new Float32Array(body, at, size);
+      at += 4 * size;
+      if (shape.length === 2) {
+        const flat = values;
+        values = Array.from({ length: shape[0] }, (_, i) => flat.subarray(i * shape[1], (i + 1) * shape[1]));
+      }
+      (changes[path] ??= traces.map(() => undefined))[traces.indexOf(trace)] = values;
+    }
+    if (header.layout) {
+      for (const [path, values] of Object.entries(changes)) {
+        values.forEach((value, i) => { if (value !== undefined) this.put(traces[i], path, value); });
+      }
+      this.revision = (this.revision ?? 0) + 1;
+      await Plotly.react(this.graph, this.graph.data, { ...this.dressed(header.layout), datarevision: this.revision });
+      this.layoutId = header.layout_id;
+    } else if (traces.length) {
+      await Plotly.restyle(this.graph, changes, traces);
+    }
+    this.count();
+  }
+
+  put(trace, path, value) {
+    const keys = path.split(".");
+    const last = keys.pop();
+    keys.reduce((node, key) => node[key], this.graph.data[trace])[last] = value;
+  }
+
+  count() {
+    this.frames += 1;
+    this.times.push(performance.now());
+    if (this.times.length > 200) this.times.splice(0, 100);
+  }
+
+  took(header) {
+    this.since = header.pulse;
+    this.status = header;
+    this.note(header.note ?? "");
+    this.showStatus();
+    // the page's buttons and pictures depend on these two: ask it to look again, once for each change
+    const shown = JSON.stringify([header.state, header.views]);
+    if (shown !== JSON.stringify([this.data.state, this.data.views]) && shown !== this.told && this.data.state) {
+      this.told = shown;
+      this.component.setTriggerValue("changed", shown);
+    }
+  }
+
+  async refused(reply) {
+    let sentence = `The server answered ${reply.status}.`;
+    try { sentence = (await reply.json()).error ?? sentence; } catch { /* not JSON */ }
+    this.note(sentence);
+    await sleep(2000);
+  }
+
+  note(text) {
+    const box = this.root.querySelector(".uot-note");
+    if (box.textContent !== text) { box.textContent = text; box.hidden = !text; }
+  }
+
+  showStatus() {
+    const { state, step, steps_total: total, steps_per_second: rate, eta_seconds: eta, position, metrics } = this.status;
+    const part = (name) => this.root.querySelector(`.uot-${name}`);
+    part("bar").hidden = state === "still";
+    part("progress").hidden = state === "still";
+    if (state === "still") return;
+    this.root.dataset.state = state;
+    part("badge").textContent = WORDS[state] ?? state;
+    part("step").textContent = total ? `Step ${step.toLocaleString("en")} of ${total.toLocaleString("en")}` : `Step ${step.toLocaleString("en")}`;
+    const words = [];
+    if (state === "running" && rate) words.push(`${short(rate)} steps/s`);
+    if (state === "running" && eta) words.push(`${duration(eta)} left`);
+    if (state === "queued" && position) words.push(`number ${position} in the queue`);
+    part("rate").textContent = words.join(" · ");
+    part("fill").style.width = `${total ? Math.min(100, (100 * step) / total) : 0}%`;
+    part("progress").setAttribute("aria-valuenow", String(total ? Math.round((100 * step) / total) : 0));
+    const numbers = part("numbers");
+    const wanted = Object.entries(this.data.metrics ?? {}).filter(([name]) => metrics?.[name] !== undefined && metrics[name] !== null);
+    while (numbers.children.length > wanted.length) numbers.lastChild.remove();
+    while (numbers.children.length < wanted.length) numbers.appendChild(document.createElement("span")).append(document.createElement("i"), document.createElement("b"));
+    wanted.forEach(([name, title], i) => {
+      const [label, value] = numbers.children[i].children;
+      if (label.textContent !== title) label.textContent = title;
+      value.textContent = short(metrics[name]);
+    });
+  }
+
+  colours() {
+    const style = getComputedStyle(this.root);
+    const pick = (name, other) => style.getPropertyValue(name).trim() || other;
+    return {
+      text: pick("--st-text-color", "#31333f"), back: pick("--st-background-color", "#ffffff"),
+      card: pick("--st-secondary-background-color", "#f4f6f8"), border: pick("--st-border-color", "#dddddd"),
+      font: pick("--st-font", "sans-serif"),
+    };
+  }
+
+  dressed(layout) {
+    const look = this.colours();
+    this.look = JSON.stringify(look);
+    this.bare = layout;
+    const font = { ...(layout.font ?? {}), color: look.text, family: look.font };
+    const hover = { bgcolor: look.card, bordercolor: look.border, font: { color: look.text, family: look.font, size: 12 } };
+    const modebar = { bgcolor: "rgba(0,0,0,0)", color: "rgba(128,134,145,0.7)", activecolor: look.text, orientation: "h" };
+    const uirevision = `${this.data.job} ${this.data.view}`;
+    const narrow = this.root.clientWidth < 520;
+    const margin = narrow ? { ...(layout.margin ?? {}), l: 34, r: 6 } : layout.margin;
+    return { ...layout, font, hoverlabel: hover, modebar, uirevision, margin, autosize: true, height: undefined, width: undefined };
+  }
+
+  async themed() {
+    if (this.bare && this.look !== JSON.stringify(this.colours()) && window.Plotly) {
+      await window.Plotly.react(this.graph, this.graph.data, this.dressed(this.bare), this.config(window.Plotly));
+    }
+  }
+
+  config(Plotly) {
+    const save = (format) => (graph) => {
+      const picture = { data: graph.data, layout: { ...graph.layout, paper_bgcolor: this.colours().back } };
+      const [width, height] = [graph.clientWidth, graph.clientHeight];
+      return Plotly.downloadImage(picture, { format, width, height, scale: format === "png" ? 2 : 1, filename: `uotlab-${this.data.view}` });
+    };
+    const button = (format) => ({ name: format, title: `Download as ${format.toUpperCase()}`, icon: Plotly.Icons[format === "png" ? "camera" : "disk"], click: save(format) });
+    return { responsive: true, displaylogo: false, modeBarButtonsToRemove: MODEBAR_OFF, modeBarButtonsToAdd: [button("png"), button("svg")] };
+  }
+
+  end() {
+    this.alive = false;
+    this.request?.abort();
+    this.eye.disconnect();
+    if (window.Plotly) window.Plotly.purge(this.graph);
+  }
+}
+
+export default function (component) {
+  const { parentElement, data } = component;
+  const root = parentElement.querySelector(".uot-live");
+  let live = instances.get(root);
+  if (!live) {
+    live = new Live(root, component);
+    instances.set(root, live);
+  }
+  live.component = component;
+  live.update(data);
+  return () => { live.end(); instances.delete(root); };
+}

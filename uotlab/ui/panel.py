@@ -1,0 +1,138 @@
+"""The lab's main part: controls, what there is to say, and the live picture. A fragment: its buttons rerun only it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from uotlab.data.base import DATASETS
+from uotlab.engine.job import Job
+from uotlab.engine.spec import RunSpec
+from uotlab.errors import InputError
+from uotlab.methods.base import METHODS
+from uotlab.metrics.base import METRICS
+from uotlab.ui import state
+from uotlab.ui.config import notes, preview
+from uotlab.ui.controls import controls, current_job, offer, undo_reset
+from uotlab.ui.form import title
+from uotlab.ui.live import live
+from uotlab.ui.share import share
+from uotlab.ui.sources import Still, find
+from uotlab.ui.wire import arrays_of, views_of
+from uotlab.views.base import VIEWS
+
+LOW_MASS = 0.5
+STATUS_METRICS = 4
+
+
+@st.fragment
+def panel() -> None:
+    """Everything that follows a running job."""
+    job, spec = current_job(), state.current()
+    shown = job.spec if job is not None and job.spec.dataset is not None else spec
+    with st.container(horizontal=True, key="lab-head", vertical_alignment="center", horizontal_alignment="distribute"):
+        st.markdown(f"#### {DATASETS[shown.dataset].title} with {METHODS[shown.method].title}", width="content")
+        share(spec)
+    controls(job, spec)
+    undo_reset()
+    _say(job, spec)
+    try:
+        source = find(job.id if job is not None else preview(spec))
+    except InputError as error:
+        st.error(str(error))
+        return
+    if source is not None:
+        _picture(source, job)
+    for note in notes(shown):
+        st.caption(note)
+
+
+def _say(job: Job | None, spec: RunSpec) -> None:
+    """Sentences: what went wrong, what the state means, what low mass means."""
+    sentence = state.told()
+    if sentence:
+        st.warning(sentence, icon=":material/info:")
+    offer(job, spec)
+    if job is None:
+        return
+    if job.state == "failed":
+        st.error(job.error or "The run failed.", icon=":material/error:")
+        if job.traceback:
+            with st.expander("Technical details"):
+                st.code(job.traceback, language=None)
+    elif job.state == "interrupted":
+        st.info("The app was closed while this run was training. Resume goes on from its last checkpoint.", icon=":material/info:")
+    if getattr(job, "note", None):
+        st.info(job.note, icon=":material/info:")
+    mass = job.metrics.get("mass")
+    if mass is not None and mass < LOW_MASS and job.state not in ("queued", "running"):
+        st.info(
+            f"Only {mass:.0%} of the source's mass is carried over: with this ρ it is cheaper to let mass go than to move it. "
+            "Move ρ to the right to carry more.",
+            icon=":material/info:",
+        )
+
+
+def _picture(source: Job | Still, job: Job | None) -> None:
+    """The choice of pictures, the options of the chosen one, and the picture."""
+    snapshot = source.snapshot
+    still = preview(job.spec) if snapshot is None and job is not None and job.spec.dataset is not None else None
+    drawn = snapshot if snapshot is not None or still is None else find(still).snapshot  # type: ignore[union-attr]
+    views = views_of(arrays_of(drawn)) if drawn is not None else ["data"]
+    view = _choose(views)
+    options = _options(view)
+    live(
+        source.id, view, options, key="live", state=source.state if isinstance(source, Job) else "still",
+        views=views_of(arrays_of(snapshot)) if snapshot is not None else (), metrics=_status_metrics(job),
+    )  # fmt: skip
+    st.caption(VIEWS[view].summary)
+
+
+def _choose(views: list[str]) -> str:
+    """Which picture: kept in the address, the first one where the wanted one is not to be had."""
+    wanted = st.query_params.get("view") or st.session_state.get("view")
+    now = wanted if wanted in views else views[0]
+    if st.session_state.get("w.view") not in views:
+        st.session_state["w.view"] = now
+
+    def chosen() -> None:
+        st.session_state["view"] = st.query_params["view"] = st.session_state["w.view"]
+
+    if len(views) == 1:
+        return views[0]
+    picked = st.segmented_control(
+        "Picture", views, format_func=lambda name: VIEWS[name].title, key="w.view", label_visibility="collapsed", required=True, on_change=chosen,
+    )  # fmt: skip
+    return picked or now
+
+
+def _options(view: str) -> dict[str, Any]:
+    """The view's options as widgets: toggles in one row of pills, choices and sliders beside them."""
+    options: Mapping[str, Any] = VIEWS[view].options
+    toggles = [name for name, default in options.items() if isinstance(default, bool)]
+    answers: dict[str, Any] = {}
+    with st.container(horizontal=True, key="view-options", vertical_alignment="center", gap="medium"):
+        if toggles:
+            key = f"v.{view}.toggles"
+            state.start_with(key, [name for name in toggles if options[name]])
+            on = st.pills("Show", toggles, selection_mode="multi", key=key, format_func=title, label_visibility="collapsed")
+            answers |= {name: name in on for name in toggles}
+        for name, default in options.items():
+            key = f"v.{view}.{name}"
+            if isinstance(default, tuple):
+                state.start_with(key, default[0])
+                answers[name] = st.selectbox(title(name), default, key=key, width=150)
+            elif isinstance(default, float):
+                state.start_with(key, default)
+                answers[name] = st.slider(title(name), 0.0, 1.0, step=0.01, key=key, width=220)
+    return answers
+
+
+def _status_metrics(job: Job | None) -> dict[str, str]:
+    """Names and titles of the numbers in the status line: mass first, then the losses, then other live metrics."""
+    if job is None:
+        return {}
+    names = list(job.metrics)
+    titles = {name: METRICS[name].title if name in METRICS else title(name) for name in names}
+    order = sorted(names, key=lambda name: (name != "mass", "loss" not in name))
+    return {name: titles[name] for name in order[:STATUS_METRICS]}

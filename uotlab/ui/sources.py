@@ -1,0 +1,87 @@
+"""What the live component can watch: running jobs, and still pictures held under an unguessable id."""
+
+import math
+import secrets
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+from uotlab.engine.job import Job
+from uotlab.engine.runner import engine
+from uotlab.engine.spec import Snapshot
+
+HELD = 48  #: still pictures kept in memory, the oldest go first
+
+
+@dataclass(frozen=True)
+class Still:
+    """A picture of something that does not train: data, or a finished run."""
+
+    id: str
+    snapshot: Snapshot
+
+
+_held: "OrderedDict[str, Still]" = OrderedDict()
+_by_key: dict[str, str] = {}
+_lock = threading.Lock()
+
+
+def hold(snapshot: Snapshot, key: str) -> str:
+    """Keep a snapshot for the live component and return its id; the same `key` keeps the same id and replaces the picture."""
+    with _lock:
+        name = _by_key.get(key) or secrets.token_urlsafe(16)
+        _by_key[key] = name
+        _held[name] = Still(name, snapshot)
+        _held.move_to_end(name)
+        while len(_held) > HELD:
+            gone, _ = _held.popitem(last=False)
+            for other in [k for k, v in _by_key.items() if v == gone]:
+                del _by_key[other]
+        return name
+
+
+def held(key: str) -> str | None:
+    """The id of a picture held under `key`, or None."""
+    with _lock:
+        return _by_key.get(key)
+
+
+def find(name: str) -> Job | Still | None:
+    """What has this id, or None."""
+    return _held.get(name) or engine().job(name)
+
+
+def version_of(source: Job | Still) -> int:
+    snapshot = source.snapshot
+    return -1 if snapshot is None else snapshot.version
+
+
+def pulse(source: Job | Still) -> str:
+    """Changes whenever the page has something new to show."""
+    if isinstance(source, Still):
+        return f"{source.snapshot.version}.still"
+    return f"{version_of(source)}.{source.state}.{source.position}.{source.steps_total}"
+
+
+def status(source: Job | Still) -> dict[str, Any]:
+    """State, step, speed and newest numbers, JSON-ready (NaN and infinity are null)."""
+    snapshot = source.snapshot
+    known: dict[str, Any] = {
+        "version": version_of(source),
+        "step": 0 if snapshot is None else snapshot.step,
+        "metrics": {} if snapshot is None else {k: finite(v) for k, v in snapshot.metrics.items()},
+    }
+    if isinstance(source, Still):
+        return known | {"state": "still"}
+    return known | {
+        "state": source.state,
+        "steps_total": source.steps_total,
+        "steps_per_second": finite(source.steps_per_second),
+        "eta_seconds": finite(source.eta_seconds),
+        "position": source.position,
+    }
+
+
+def finite(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None
