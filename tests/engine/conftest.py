@@ -1,9 +1,10 @@
 import pytest
 import torch
 
-from tests.engine import toy
 from uotlab.engine.runner import Engine
 from uotlab.engine.spec import RunSpec
+
+from . import toy
 
 toy.forget()
 torch.set_num_threads(1)

@@ -187,6 +187,15 @@ class Camera:
         return _numpy(chunked(lambda p: call(self.state, p), points, self.state.device))
 
 
+def portrait(problem: Problem) -> tuple[Arrays, dict[str, tuple[str, ...]]]:
+    """The arrays and class names of a problem before any training: its data as they are, 1000 points a side."""
+    source, target = (m.subsample(LIVE) for m in problem.marginals[:2])
+    classes = _class_names(source, target)
+    axes = Axes(source.points, target.points) if problem.d > 2 else None
+    scene = Scene(source, target, axes, classes, problem)
+    return scene.static, {key: tuple(str(v) for v in values) for key, values in classes.items()}
+
+
 def _numpy(x: Tensor) -> np.ndarray:
     return np.ascontiguousarray(x.detach().cpu().numpy(), dtype=np.float32)
 

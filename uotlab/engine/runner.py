@@ -152,7 +152,8 @@ class Engine:
         if self._closing:
             raise InputError("The engine is closing; start the app again.")
         self._check_elsewhere(job)
-        self._check_room(job.owner)
+        if job.state != "queued":  # a new job was looked at before it had a record
+            self._check_room(job.owner)
         job.device = str(pick_device(job.spec.device))
         self._jobs[job.id] = job
         started = [j for j in self._queue if j.step > 0]
