@@ -158,7 +158,7 @@ def _read_npy(stream: IO[bytes], size: int, name: str) -> np.ndarray:
     data = stream.read(count * dtype.itemsize)
     if len(data) < count * dtype.itemsize:
         raise InputError(f"{name} is cut off: it has {len(data)} of {count * dtype.itemsize} bytes. Save or upload it again.")
-    return np.frombuffer(data, dtype=dtype, count=count).reshape(shape, order="F" if fortran else "C")
+    return np.frombuffer(bytearray(data), dtype=dtype, count=count).reshape(shape, order="F" if fortran else "C")
 
 
 def read_arrays(content: bytes, name: str) -> dict[str, np.ndarray]:

@@ -39,7 +39,7 @@ def store_upload(source: Table, target: Table) -> str:
     for key, value in (("x_labels", source.labels), ("y_labels", target.labels)):
         if value is not None:
             arrays[key] = value.astype(str)
-    content = _npz(arrays)
+    content = pack_arrays(arrays)
     digest = hashlib.sha256(content).hexdigest()
     path = uploads_dir() / f"{digest}.npz"
     if not path.exists():
@@ -56,7 +56,7 @@ def check_dimensions(source: Table, target: Table) -> None:
         )
 
 
-def _npz(arrays: dict[str, np.ndarray]) -> bytes:
+def pack_arrays(arrays: dict[str, np.ndarray]) -> bytes:
     """An npz whose bytes depend on the arrays only: numpy.savez writes the time of day into it."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
