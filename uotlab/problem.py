@@ -132,7 +132,7 @@ class Measure:
         return Measure(self.take(rows).numpy(), weights, labels, self.names)
 
     def split(self, seed: int) -> tuple["Measure", "Measure"]:
-        """(train, held out): a seeded one in five is held out. Lazy points stay lazy."""
+        """(train, held out): a seeded one in five is held out; both keep this measure's mass. Lazy points stay lazy."""
         parts = []
         for held in (False, True):
             fold = Fold(self.points, seed, held=held)
@@ -141,7 +141,7 @@ class Measure:
             parts.append(
                 Measure(
                     fold if lazy else self.points[rows],
-                    None if self.weights is None else self.weights[rows],
+                    None if self.weights is None else _rescaled(self.weights[rows], self.mass),
                     {k: np.asarray(v)[rows] for k, v in self.labels.items()},
                     self.names,
                 )
@@ -164,6 +164,12 @@ class Measure:
             held = torch.from_numpy(np.cumsum(self.weights, dtype=np.float64))
             object.__setattr__(self, "_cumulative_weights", held)
         return held
+
+
+def _rescaled(weights: np.ndarray, mass: float) -> np.ndarray:
+    """The weights with a total of `mass`; equal ones where all are zero."""
+    total = weights.sum()
+    return weights * (mass / total) if total > 0 else np.full(len(weights), mass / len(weights))
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,7 @@ class Camera:
         self._all = tuple(m.subsample(most) for m in problem.marginals[:2])
         self._classes = _class_names(*self._all)
         self._scenes: dict[int, Scene] = {}
+        self._still: int | None = None  # points a side at rest
         self._per_point = 0.0  # s, of the newest frame
         self._metrics: dict[str, float] = {}
         self._metrics_due = 0.0
@@ -110,11 +111,10 @@ class Camera:
 
     def arrays(self, *, still: bool = False) -> Arrays:
         """One frame: 1000 points a side, or at rest up to 20000, as many as take about half a second."""
-        n = LIVE
-        if still:
-            n = int(min(STILL, max(LIVE, STILL_SECONDS / self._per_point))) if self._per_point else STILL
-            n = n if n < LIVE * 4 else n // LIVE * LIVE
-        scene = self._scene(n)
+        if still and self._still is None:  # chosen once, so that every frame at rest shows the same points
+            wanted = STILL_SECONDS / self._per_point if self._per_point else STILL
+            self._still = int(min(STILL, max(LIVE, wanted)))
+        scene = self._scene(self._still if still and self._still else LIVE)
         start = time.perf_counter()
         with undisturbed(self.state):
             arrays = scene.static | self._moving(scene)
@@ -137,11 +137,10 @@ class Camera:
         return held_draws(self.problem, METRIC_POINTS, seed=0)
 
     def _scene(self, n: int) -> Scene:
+        n = min(n, max(m.n for m in self._all))  # few points have one scene, moving or at rest
         scene = self._scenes.get(n)
         if scene is None:
             source, target = (m.subsample(n) for m in self._all)
-            if n != LIVE:
-                self._scenes = {k: s for k, s in self._scenes.items() if k == LIVE}  # one large scene at a time
             scene = self._scenes[n] = Scene(source, target, self.axes, self._classes, self.problem)
         return scene
 

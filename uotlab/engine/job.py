@@ -59,7 +59,7 @@ class Job:
         self._touched = time.monotonic()
         self._noted = 0.0
         self._started: float | None = None
-        self._deleted = False
+        self._deleted = self._opened = False
         self.finished = threading.Event()  #: set while the job is neither queued nor running
 
     # ---- what a page reads -----------------------------------------------------------------------

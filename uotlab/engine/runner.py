@@ -69,7 +69,9 @@ class Engine:
                 if record is None:
                     return None
                 job = self._known(record)
-        if job.snapshot is None and job.state not in ("queued", "running") and job.error is None:
+            ask = job.snapshot is None and job.state not in ("queued", "running") and not job._opened
+            job._opened = job._opened or ask
+        if ask:
             threading.Thread(target=self._open, args=(job,), name="uotlab-open", daemon=True).start()
         return job
 
@@ -254,8 +256,8 @@ class Engine:
                         return
                     job._history, job.seconds = history, seconds
                 job.snapshot = photograph(job, camera, run.state.step, still=True)
-            except InputError as error:
-                job.error = str(error)
+            except Exception as error:  # a run whose data are gone can still be listed, renamed and deleted
+                job.note = f"This run's picture cannot be made again: {error}"
 
 
 @cache
