@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,18 +47,20 @@ class _Bar:
         self.progress(self.name, 1.0)
 
 
-def fetch(name: str, file: str | Path | None = None, progress: Progress | None = None) -> Path:
+def fetch(name: str, file: str | Path | None = None, progress: Progress | bool | None = None) -> Path:
     """Put a dataset's files into the store and return their folder.
 
     Args:
         name: "mnist" or "usps".
         file: a file or folder that the user already has, instead of a download. MNIST: `mnist.npz` or a folder with
             the four idx files; USPS: `usps.npz`, `usps.bz2` or a folder with one of them.
-        progress: called with a file's name and the fraction done.
+        progress: called with a file's name and the fraction done; True writes it to stderr.
 
     Raises:
         InputError: an unknown name, unusable file, or no host that answers.
     """
+    if isinstance(progress, bool):
+        progress = _to_stderr if progress else None
     key = name.lower()
     if key not in FETCHABLE:
         raise InputError(f"There is nothing to fetch named '{name}'. {did_you_mean(name, FETCHABLE)}")
@@ -77,6 +80,11 @@ def fetch(name: str, file: str | Path | None = None, progress: Progress | None =
         _download(part, digest, MNIST_MIRRORS, folder, progress)
     collections.mnist_from_idx(folder)
     return folder
+
+
+def _to_stderr(name: str, done: float) -> None:
+    sys.stderr.write(f"\r{name} {done:4.0%}" + ("\n" if done >= 1 else ""))
+    sys.stderr.flush()
 
 
 def _download(part: str, digest: str, mirrors: tuple[str, ...], folder: Path, progress: Progress | None) -> None:

@@ -1,4 +1,5 @@
-"""Spaces in which digits are moved: pixels, principal components, or an autoencoder's codes; each decodes back to images."""
+"""Spaces in which digits are moved: pixels, principal components, an autoencoder's codes, or the coordinates of a
+neighbour graph; each decodes back to images."""
 
 import hashlib
 from collections.abc import Callable
@@ -10,9 +11,10 @@ import numpy as np
 
 from uotlab.data.files import read_arrays
 from uotlab.data.upload import pack_arrays, write_atomically
+from uotlab.errors import InputError
 from uotlab.paths import store_dir
 
-SpaceName = Literal["pca", "pixels", "autoencoder"]
+SpaceName = Literal["pca", "pixels", "autoencoder", "spectral"]
 FIT_ON = 10_000  #: images that a space is fitted on at most, evenly taken
 CHUNK = 8192
 
@@ -40,7 +42,7 @@ def fit_space(images: np.ndarray, space: SpaceName, components: int) -> Space:
         while len(_held) >= 4:
             _held.pop(next(iter(_held)))
         size = images.shape[1:]
-        made = {"pixels": _pixels, "pca": _pca, "autoencoder": _autoencoder}[space](_flat(images), components, key)
+        made = {"pixels": _pixels, "pca": _pca, "autoencoder": _autoencoder, "spectral": _spectral}[space](_flat(images), components, key)
         _held[key] = Space(partial(_encode, made[0]), partial(_decode, made[1], size), made[2])
     return _held[key]
 
@@ -102,6 +104,48 @@ def _autoencoder(images: np.ndarray, components: int, key: str) -> Fitted:
         lambda p: net.decode(torch.from_numpy(p) * scale + mean).numpy(),
         names,
     )
+
+
+def _spectral(images: np.ndarray, components: int, key: str) -> Fitted:
+    """Laplacian eigenmaps of the images' 10-nearest-neighbour graph: what is joined by many small steps lies close.
+
+    Digits come out as separate groups without any label. An image that the graph does not hold takes the mean of its
+    neighbours' coordinates; a point decodes to the mean of the images next to it, nearer ones counting more.
+    """
+    import warnings
+
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import SpectralEmbedding
+    from sklearn.neighbors import NearestNeighbors
+
+    pca = PCA(min(50, *images.shape), svd_solver="covariance_eigh").fit(images)
+    flat = pca.transform(images)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        try:
+            codes = SpectralEmbedding(components, affinity="nearest_neighbors", n_neighbors=10, random_state=0).fit_transform(flat)
+        except UserWarning:
+            raise InputError(
+                "The spectral space needs source and target to be joined by neighbouring images; here they fall apart into groups "
+                "without any neighbour in common. Choose space pca or autoencoder."
+            ) from None
+    codes = ((codes - codes.mean(0)) / np.sqrt(codes.var(0).mean())).astype(np.float32)
+    near_images, near_codes = NearestNeighbors(n_neighbors=10).fit(flat), NearestNeighbors(n_neighbors=4).fit(codes)
+
+    def encode(pixels: np.ndarray) -> np.ndarray:
+        return _average(codes, *near_images.kneighbors(pca.transform(pixels)))
+
+    def decode(points: np.ndarray) -> np.ndarray:
+        return _average(images, *near_codes.kneighbors(points))
+
+    return encode, decode, tuple(f"eigenmap {i + 1}" for i in range(components))
+
+
+def _average(values: np.ndarray, distances: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Mean of values[rows] (n, k, d) with weights 1 / distance²; a row at distance 0 is returned as it is."""
+    weights = 1 / (distances**2 + 1e-9)
+    weights /= weights.sum(1, keepdims=True)
+    return np.einsum("nk,nkd->nd", weights.astype(np.float32), values[rows])
 
 
 def _cache_dir() -> Path:
