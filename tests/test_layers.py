@@ -79,28 +79,23 @@ def layer(name: str) -> int | None:
     return None
 
 
+def shown(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
 FILES = [*sources("uotlab"), *sources("pages"), *([ROOT / "app.py"] if (ROOT / "app.py").exists() else [])]
-IDS = [str(p.relative_to(ROOT)) for p in FILES]
 
 
-@pytest.mark.parametrize("path", FILES, ids=IDS)
+@pytest.mark.parametrize("path", FILES, ids=shown)
 def test_imports_go_down_only(path: Path) -> None:
     name = module_name(path)
     if name.startswith("uotlab.views"):
         return
     height = layer(name)
-    if path.name == "__init__.py" and path.parent.name != "uotlab":
-        height = layer(name)
     assert height is not None, f"{name} belongs to no layer: put it in one, or name its layer in this test"
-    upward = sorted(
-        {
-            i
-            for i in imports(path)
-            if (other := layer(i)) is not None and other > height and not (i == "uotlab" and height == layer("uotlab"))
-        }
-    )
-    # `import uotlab` for the package itself, as in `from uotlab import registry`, names no upper layer
-    upward = [i for i in upward if i != "uotlab"]
+    # `from uotlab import x` reads as uotlab and uotlab.x, of which the first is the package itself
+    above = {i for i in imports(path) if i != "uotlab" and (other := layer(i)) is not None and other > height}
+    upward = sorted(above)
     assert not upward, f"{name} imports from above: {', '.join(upward)}"
 
 
@@ -116,13 +111,13 @@ def test_views_need_numpy_and_plotly_only(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [p for p in FILES if "ui" not in p.relative_to(ROOT).parts and p.parent.name != "pages" and p.name != "app.py"], ids=str
+    "path", [p for p in FILES if "ui" not in p.relative_to(ROOT).parts and p.parent.name != "pages" and p.name != "app.py"], ids=shown
 )
 def test_only_the_page_imports_streamlit(path: Path) -> None:
     assert "streamlit" not in {i.split(".")[0] for i in imports(path)}, f"{path.relative_to(ROOT)} must work without a page"
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if layer(module_name(p)) != layer("uotlab.ui")], ids=str)
+@pytest.mark.parametrize("path", [p for p in FILES if layer(module_name(p)) != layer("uotlab.ui")], ids=shown)
 def test_heavy_libraries_are_imported_where_they_are_used(path: Path) -> None:
     top = {i.split(".")[0] for i in imports(path, lazy=False)}
     if path.parent.name == "pages" or path.name == "app.py":
@@ -130,7 +125,7 @@ def test_heavy_libraries_are_imported_where_they_are_used(path: Path) -> None:
     assert not top & LAZY, f"{path.relative_to(ROOT)}: import {sorted(top & LAZY)} inside the function that needs it; it costs seconds"
 
 
-@pytest.mark.parametrize("path", FILES, ids=IDS)
+@pytest.mark.parametrize("path", FILES, ids=shown)
 def test_no_upper_module_lists_methods(path: Path) -> None:
     """One file adds a method: no list or dict of three or more of their names stands anywhere above."""
     from uotlab.methods.base import METHODS

@@ -52,6 +52,7 @@ def test_every_requirement_of_a_pin_is_pinned() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # numba compiles for most of it
 @pytest.mark.filterwarnings("default")  # scanpy's own, and numba's while it compiles
 def test_scanpy_neighbours_on_20000_cells() -> None:
     """pynndescent 0.7.0 fails here: 'csr_array' object has no attribute 'getnnz'."""
