@@ -12,7 +12,7 @@ from uotlab.data.base import DATASETS, load
 from uotlab.engine.spec import RunSpec
 from uotlab.errors import InputError
 from uotlab.methods.base import METHODS, Method, State
-from uotlab.parameters import make_model
+from uotlab.parameters import check_count, make_model
 from uotlab.problem import Problem
 
 
@@ -122,9 +122,7 @@ def make_problem(spec: RunSpec) -> Problem:
     if spec.dataset is None:
         raise InputError("This run was made from arrays, which a spec cannot hold: give the problem itself.")
     params = dict(spec.data)
-    seed = params.pop("seed", 0)
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
-        raise InputError(f"seed of the data must be a whole number from 0 to {2**31 - 1}; it is {seed!r}.")
+    seed: Any = params.pop("seed", 0)
     return load(spec.dataset, spec.n, seed, **params)
 
 
@@ -134,6 +132,9 @@ def check_spec(spec: RunSpec) -> Method:
     if spec.dataset is None:
         raise InputError("A run here needs a dataset: choose one, or upload your arrays.")
     make_model(DATASETS[spec.dataset], {k: v for k, v in spec.data.items() if k != "seed"})
+    if "seed" in spec.data:
+        seed: Any = spec.data["seed"]
+        check_count("seed", seed, least=0, most=2**31 - 1)
     pick_device(spec.device)
     return method
 

@@ -231,8 +231,9 @@ class Fitted:
             return self._back(x, chunked(lambda p: call(state, p), points, state.device))
 
     def _back(self, x: Any, out: Tensor) -> Any:
-        if getattr(x, "ndim", 2) == 1 and out.ndim == 2:
-            out = out[:, 0]
+        flat = (x.ndim if isinstance(x, Tensor) else np.ndim(x)) == 1
+        if flat and self.problem.d == 1 and out.ndim > 1:
+            out = out[..., 0]
         return like(x if isinstance(x, Tensor | np.ndarray) else np.empty(0, np.float32), out)
 
 
