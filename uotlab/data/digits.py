@@ -176,8 +176,8 @@ class _Imbalance(_MnistPair):
         if self.brightness < 1 or self.space not in ("pca", "spectral"):
             return ()
         return (
-            "How well scaling by class can follow the true ratio is a matter of the space. At the discrete optimum (KL, rho = .3 in mean-cost "
-            "units, 1500 images a side) Spearman and Pearson of logs are .99 and .94 in the spectral space, about .94 and .78 in principal "
+            "How well scaling by class can follow the true ratio is a matter of the space. At the discrete optimum (KL, rho = .3 in "
+            "mean-cost units, 1500 images a side) Spearman and Pearson of logs are .99 and .94 in the spectral space, about .94 and .78 in principal "
             "components, where 9s are fed by 4s and 7s and the thin 1s are cheap to keep.",
         )
 
