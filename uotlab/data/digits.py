@@ -10,7 +10,7 @@ from uotlab.data import collections
 from uotlab.data.base import DATASETS, Dataset
 from uotlab.data.collections import Digits
 from uotlab.data.spaces import SpaceName, fit_space
-from uotlab.problem import ImageSpace, Measure, Problem
+from uotlab.problem import ImageSpace, Kind, Measure, Problem
 
 SCHEMES = {
     "linear": (10, 9, 8, 7, 6, 5, 4, 3, 2, 1),
@@ -58,8 +58,9 @@ class DigitPair(Dataset):
         for pool, shares in ((sides.source, sides.source_shares), (sides.target, sides.target_shares)):
             rows = choose_images(pool.digits, shares, n, rng)
             measures.append(Measure(space.encode(pool.images[rows]), None, {"digit": pool.digits[rows]}, space.names))
-        images = ImageSpace(*sides.source.images.shape[1:], space.decode)
-        kind = "images" if self.space == "pixels" else "latents"
+        height, width = sides.source.images.shape[1:]
+        images = ImageSpace(height, width, space.decode)
+        kind: Kind = "images" if self.space == "pixels" else "latents"
         return Problem((measures[0], measures[1]), kind, self.name, images=images, truth=sides.truth, notes=sides.notes)
 
 
@@ -176,9 +177,9 @@ class _Imbalance(_MnistPair):
         if self.brightness < 1 or self.space not in ("pca", "spectral"):
             return ()
         return (
-            "How well scaling by class can follow the true ratio is a matter of the space. At the discrete optimum (KL, rho = .3 in "
-            "mean-cost units, 1500 images a side) Spearman and Pearson of logs are .99 and .94 in the spectral space, about .94 and .78 in principal "
-            "components, where 9s are fed by 4s and 7s and the thin 1s are cheap to keep.",
+            "How well scaling by class can follow the true ratio is a matter of the space. At the discrete optimum (KL, rho = .3 "
+            "in mean-cost units, 1500 images a side) Spearman and Pearson of logs are .99 and .94 in the spectral space, about .94 "
+            "and .78 in principal components, where 9s are fed by 4s and 7s and the thin 1s are cheap to keep.",
         )
 
 

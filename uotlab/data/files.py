@@ -5,6 +5,7 @@ Nothing here unpickles, and nothing is allocated before the file's own headers s
 
 import csv
 import io
+import warnings
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -226,6 +227,8 @@ def _numeric(values: np.ndarray, what: str) -> np.ndarray:
         raise InputError(f"{what} must hold numbers only; its type is {values.dtype.name}. Save a float array.")
     if values.ndim not in (1, 2):
         raise InputError(f"{what} must have shape (n, d), one row a point; it has shape {values.shape}. Reshape it first.")
+    if values.size == 0:
+        raise InputError(f"{what} has no rows of numbers (its shape is {values.shape}). Give at least 2 points.")
     return np.asarray(values, dtype=np.float64).reshape(len(values), -1)
 
 
@@ -248,15 +251,22 @@ def _read_text(content: bytes, name: str, separator: str | None, label_column: s
     pattern = r"\s+" if separator is None else separator
     cells = start.split() if separator is None else next(csv.reader([start], delimiter=separator))
     header = not all(_is_number(c) for c in cells)
+    layout: dict[str, Any] = {"sep": pattern, "header": 0 if header else None, "index_col": False, "skipinitialspace": True}
     try:
-        frame = pd.read_csv(
-            io.StringIO(text), sep=pattern, header=0 if header else None, index_col=False, skipinitialspace=True, low_memory=False
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header would be cut silently
+            frame = pd.read_csv(io.StringIO(text), low_memory=False, **layout)
+    except pd.errors.ParserWarning:
+        raise InputError(
+            f"{name} is not a regular table: some rows have more cells than the first. Every row must have the same number."
+        ) from None
     except pd.errors.ParserError as error:
         reason = str(error).removeprefix("Error tokenizing data. C error: ").strip()
         raise InputError(f"{name} is not a regular table: {reason}. Every row must have the same number of cells.") from None
     except pd.errors.EmptyDataError:
         raise InputError(f"{name} has no columns. Choose a file with at least 2 rows of numbers.") from None
+    if not len(frame):
+        raise InputError(f"{name} has no rows of numbers below its header. Give at least 2 points.")
     frame.columns = [str(c) for c in frame.columns] if header else list(_numbered(frame.shape[1]))
     first_row = 2 if header else 1
     columns = {c: frame[c] for c in frame.columns}
@@ -271,7 +281,7 @@ def _read_text(content: bytes, name: str, separator: str | None, label_column: s
         kept = kept[1:]
     if not kept:
         raise InputError(f"{name} has no columns of numbers left besides labels and weights. Add the points' coordinates.")
-    points = np.column_stack([_numbers(frame[c], c, name, first_row, as_label=label_column is None) for c in kept]).reshape(len(frame), -1)
+    points = np.column_stack([_numbers(frame[c], c, name, first_row, as_label=label_column is None) for c in kept])
     return _Raw(points, tuple(kept), labels, weights, tuple(frame.columns), first_row, notes)
 
 
@@ -314,12 +324,10 @@ def _numbers(column: Any, title: str, name: str, first_row: int, *, as_label: bo
 
 # ---- values -----------------------------------------------------------------------------------------
 def _checked(raw: _Raw, name: str, drop_missing: bool) -> Table:
-    if raw.points.size == 0:
-        raise InputError(f"{name} has no rows of numbers (its shape is {raw.points.shape}). Give at least 2 points.")
     with np.errstate(over="ignore"):
         points = raw.points.astype(np.float32)
     labels, weights, notes = raw.labels, raw.weights, list(raw.notes)
-    bad = ~np.isfinite(points)
+    bad: np.ndarray = ~np.isfinite(points)
     if weights is not None:
         bad = np.column_stack([bad, ~np.isfinite(weights)])
     if bad.any():

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 
 from uotlab.data.base import DATASETS, Dataset, data_rng, measure_of
-from uotlab.problem import Draw, Problem
+from uotlab.problem import Draw, Problem, kind_of
 
 
 def _root(S: np.ndarray) -> np.ndarray:
@@ -144,5 +144,4 @@ class Gaussians(Dataset):
             "w2": math.sqrt(best.value),
             "balanced_map": (best.A, best.shift),
         }
-        kind = {1: "line", 2: "plane"}.get(self.d, "table")
-        return Problem((sides[0], sides[1]), kind, self.name, truth=truth)
+        return Problem((sides[0], sides[1]), kind_of(self.d), self.name, truth=truth)

@@ -6,7 +6,9 @@ import io
 import math
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +23,7 @@ def unpacked(path: Path) -> bytes:
     Raises:
         InputError: damaged, or larger than the limit once unpacked.
     """
-    opened = {".gz": gzip.open, ".bz2": bz2.open}.get(path.suffix, open)
+    opened: Callable[..., Any] = {".gz": gzip.open, ".bz2": bz2.open}.get(path.suffix, open)
     try:
         with opened(path, "rb") as file:
             content = file.read(UNPACKED_LIMIT + 1)

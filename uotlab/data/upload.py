@@ -15,7 +15,7 @@ from uotlab.data.base import DATASETS, Dataset
 from uotlab.data.files import Table, read_arrays
 from uotlab.errors import InputError
 from uotlab.paths import store_dir
-from uotlab.problem import Measure, Problem, constant_columns
+from uotlab.problem import Measure, Problem, constant_columns, kind_of
 
 
 def uploads_dir() -> Path:
@@ -115,5 +115,4 @@ class Upload(Dataset):
             for points, weights in (("x", "a"), ("y", "b"))
         )
         constant = constant_columns(source, target)
-        kind = {1: "line", 2: "plane"}.get(source.d, "table")
-        return Problem((source, target), kind, self.name, notes=(constant,) if constant else ())
+        return Problem((source, target), kind_of(source.d), self.name, notes=(constant,) if constant else ())
