@@ -125,13 +125,23 @@ def _device(now: str) -> str:
 def _choice(label: str, names: Any, now: str, key: str, text: Any, place: Any = st) -> str:
     options = list(names)
     start_with(key, now if now in options else options[0])
-    return place.selectbox(label, options, key=key, format_func=text)
+    shown = "collapsed" if label in ("Problem", "Method") else "visible"  # the heading above says it already
+    return place.selectbox(label, options, key=key, format_func=text, label_visibility=shown)
 
 
 # ---- what is measured on the data ----------------------------------------------------------------
 @lru_cache(maxsize=4)
 def _problem(text: str) -> Problem:
     return make_problem(RunSpec.model_validate_json(text))
+
+
+def problem_of(spec: RunSpec) -> Problem:
+    """The data of a spec, kept for the next who asks.
+
+    Raises:
+        InputError: the data cannot be made.
+    """
+    return _problem(data_key(spec))
 
 
 def data_key(spec: RunSpec) -> str:

@@ -14,6 +14,7 @@ from uotlab.ui import state
 from uotlab.ui.state import owner, tell
 
 SPEEDS: dict[str, float | None] = {"Full speed": None, "50 steps/s": 50, "10 steps/s": 10, "3 steps/s": 3, "1 step/s": 1}
+SETTLE_SECONDS = 0.5
 ACTIVE = ("queued", "running")
 
 
@@ -70,7 +71,7 @@ def controls(job: Job | None, spec: RunSpec) -> None:
         if job is None:
             _button("Train", "play", "play_arrow", lambda: train(spec), shortcut="P", type="primary")
         elif now in ACTIVE:
-            _button("Pause", "play", "pause", job.pause, shortcut="P", type="primary")
+            _button("Pause", "play", "pause", lambda: settled(job, job.pause), shortcut="P", type="primary")
         elif now == "done":
             _button("Train again", "play", "replay", lambda: train(spec), shortcut="P", type="primary")
         else:
@@ -99,7 +100,7 @@ def controls(job: Job | None, spec: RunSpec) -> None:
                 "reset",
                 "restart_alt",
                 lambda: reset(job),
-                shortcut="Backspace",
+                shortcut="0",
                 help="Clear the picture; the run stays under Runs",
             )
             _extend(job)
@@ -114,7 +115,13 @@ def train(spec: RunSpec) -> None:
     job = engine().submit(spec, owner())
     job.set_speed(SPEEDS[st.session_state.get("speed", "Full speed")])
     remember(job)
-    st.session_state.pop("undo", None)
+    st.session_state.pop("undo_job", None)
+
+
+def settled(job: Job, act: Callable[[], None]) -> None:
+    """Act, and wait a moment for the job to come to rest, so that the buttons drawn next are the right ones."""
+    act()
+    job.wait(SETTLE_SECONDS)
 
 
 def reset(job: Job) -> None:
@@ -123,19 +130,19 @@ def reset(job: Job) -> None:
     if going:
         job.stop()
     forget()
-    st.session_state["undo"] = job.id
+    st.session_state["undo_job"] = job.id
     st.session_state["undo_going"] = going
 
 
 def undo_reset() -> None:
     """The offer to bring the last run back."""
-    name = st.session_state.get("undo")
+    name = st.session_state.get("undo_job")
     job = engine().job(name) if name else None
     if job is None:
         return
 
     def back() -> None:
-        st.session_state.pop("undo", None)
+        st.session_state.pop("undo_job", None)
         remember(job)
         if st.session_state.pop("undo_going", False):
             job.resume()

@@ -1,6 +1,7 @@
 """The lab's main part: controls, what there is to say, and the live picture. A fragment: its buttons rerun only it."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -121,11 +122,17 @@ def _options(view: str) -> dict[str, Any]:
             key = f"v.{view}.{name}"
             if isinstance(default, tuple):
                 state.start_with(key, default[0])
-                answers[name] = st.selectbox(title(name), default, key=key, width=150)
+                words = f"{title(name)}: "
+                show = partial(_labelled, words)
+                answers[name] = st.selectbox(words, default, key=key, format_func=show, label_visibility="collapsed", width=190)
             elif isinstance(default, float):
                 state.start_with(key, default)
                 answers[name] = st.slider(title(name), 0.0, 1.0, step=0.01, key=key, width=220)
     return answers
+
+
+def _labelled(words: str, value: str) -> str:
+    return f"{words}{value}"
 
 
 def _status_metrics(job: Job | None) -> dict[str, str]:

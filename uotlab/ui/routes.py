@@ -66,8 +66,9 @@ def check_sender(request: Request) -> None:
         raise Refused(403, "A control request needs an Origin header that names this server.")
 
 
-def source_of(request: Request) -> Job | Still:
-    source = find(request.query_params.get("job", ""))
+async def source_of(request: Request) -> Job | Still:
+    """The job or held picture that the request names."""
+    source = await to_thread.run_sync(find, request.query_params.get("job", ""))
     if source is None:
         raise Refused(404, "There is no run with this id here. It may have been deleted, or the link is incomplete; look under Runs.")
     return source
@@ -104,7 +105,7 @@ async def frame(request: Request) -> Response:
 
     With another `signature` than the client's `have` the header says so, and the client asks for the figure.
     """
-    source, query = source_of(request), request.query_params
+    source, query = await source_of(request), request.query_params
     view, options, since = query.get("view", ""), _options(request), query.get("since", "")
     watch(source)
     end = time.monotonic() + HOLD_SECONDS
@@ -131,7 +132,7 @@ async def frame(request: Request) -> Response:
 @answers
 async def figure(request: Request) -> Response:
     """The whole figure as JSON, with the status beside it: the first picture, and whenever the signature changes."""
-    source, view, options = source_of(request), request.query_params.get("view", ""), _options(request)
+    source, view, options = await source_of(request), request.query_params.get("view", ""), _options(request)
     watch(source)
 
     def build() -> bytes:
@@ -149,7 +150,7 @@ async def control(request: Request) -> Response:
         name, do, value = asked["job"], asked["do"], asked.get("value")
     except (ValueError, KeyError, TypeError, AttributeError):
         raise Refused(422, 'Send JSON such as {"job": "...", "do": "pause"}.') from None
-    source = find(str(name))
+    source = await to_thread.run_sync(find, str(name))
     if not isinstance(source, Job):
         raise Refused(404, "There is no run with this id here; look under Runs.")
     number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
@@ -175,10 +176,9 @@ async def plotly_js(request: Request) -> Response:
 
 
 def watch(source: Job | Still) -> None:
-    """Tell the engine that someone looks at the job."""
-    seen = getattr(source, "watched", None)
-    if callable(seen):
-        seen()
+    """Tell the engine that someone looks: frames then come at full rate."""
+    if isinstance(source, Job):
+        source.touch()
 
 
 ROUTES = [

@@ -53,6 +53,7 @@ def find(name: str) -> Job | Still | None:
 
 
 def version_of(source: Job | Still) -> int:
+    """Version of the newest snapshot, -1 before the first."""
     snapshot = source.snapshot
     return -1 if snapshot is None else snapshot.version
 
@@ -61,7 +62,8 @@ def pulse(source: Job | Still) -> str:
     """Changes whenever the page has something new to show."""
     if isinstance(source, Still):
         return f"{source.snapshot.version}.still"
-    return f"{version_of(source)}.{source.state}.{source.position}.{source.steps_total}"
+    place = source.position if source.state == "queued" else ""
+    return f"{version_of(source)}.{source.state}.{place}.{source.steps_total}"
 
 
 def status(source: Job | Still) -> dict[str, Any]:
@@ -79,9 +81,10 @@ def status(source: Job | Still) -> dict[str, Any]:
         "steps_total": source.steps_total,
         "steps_per_second": finite(source.steps_per_second),
         "eta_seconds": finite(source.eta_seconds),
-        "position": source.position,
+        "position": source.position if source.state == "queued" else None,
     }
 
 
 def finite(value: float | None) -> float | None:
+    """The number for JSON, where NaN and infinity are null."""
     return float(value) if value is not None and math.isfinite(value) else None

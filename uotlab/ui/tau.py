@@ -14,10 +14,10 @@ RHOS = (*(float(f"{10 ** (k / 10):.2g}") for k in range(-20, 31)), math.inf)
 NAMES: dict[Convention, tuple[str, str]] = {
     "cost-weight": ("Cost weight", "τ multiplies the cost: c = τ·d(x, y). Larger τ is more unbalanced; 0 is balanced. τ = 1/(ρ s)."),
     "divergence-weight": (
-        "Divergence weight",
+        "Div. weight",
         "τ multiplies the divergence beside ½·d(x, y). Larger τ is less unbalanced; empty is balanced. τ = ρ s/2.",
     ),
-    "sinkhorn": ("Sinkhorn exponent", "τ = ρ/(ρ + ε) between 0 and 1. Larger τ is less unbalanced; 1 is balanced."),
+    "sinkhorn": ("Sinkhorn τ", "τ = ρ/(ρ + ε) between 0 and 1. Larger τ is less unbalanced; 1 is balanced."),
 }
 HELP = (
     "ρ is the price of changing mass, in units of the mean cost of moving it. Small: outliers and surplus mass are let go. "
@@ -77,7 +77,7 @@ def _side(group: tuple[int, ...], name: str, cls: type[Method], scale: float, ep
         st.session_state[key] = None if math.isinf(tau) else float(f"{tau:.6g}")
         mark = " ★" if cls.convention == convention else ""
         column.number_input(
-            label + mark, min_value=0.0, max_value=1.0 if convention == "sinkhorn" else 1e9, value=None, step=0.01, format="%.4g",
+            label + mark, min_value=0.0, max_value=1.0 if convention == "sinkhorn" else 1e9, value=None, step=0.01, format="%.3g",
             key=key, help=text + (" ★ is the convention of this method's paper." if mark else ""), placeholder="∞",
             on_change=_moved, args=(group, convention, scale, eps),
         )  # fmt: skip

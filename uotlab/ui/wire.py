@@ -66,8 +66,10 @@ def clean_options(view: str, given: Mapping[str, Any]) -> dict[str, Any]:
         elif isinstance(default, tuple):
             options[name] = value if value in default else default[0]
         else:
-            number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-            options[name] = min(max(float(value), 0.0), 1.0) if number else default
+            if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+                options[name] = min(max(float(value), 0.0), 1.0)
+            else:
+                options[name] = default
     return options
 
 
