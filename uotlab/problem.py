@@ -17,6 +17,11 @@ Kind = Literal["line", "plane", "images", "latents", "cells", "table"]
 LAZY_CHECK = 4096  #: rows of a memory-mapped array that are looked at before training
 
 
+def kind_of(d: int) -> Kind:
+    """The kind of plain points with d columns."""
+    return "line" if d == 1 else "plane" if d == 2 else "table"
+
+
 class Draw(NamedTuple):
     """Fresh points (n, d), float32, and their labels, a named int or str array (n,) each."""
 
@@ -261,7 +266,7 @@ class Problem:
         if constant:
             warnings.warn(constant, UserWarning, stacklevel=2)
             info["notes"] = (*info.get("notes", ()), constant)
-        info.setdefault("kind", {1: "line", 2: "plane"}.get(source.d, "table"))
+        info.setdefault("kind", kind_of(source.d))
         return cls(marginals=(source, target), **info)
 
 

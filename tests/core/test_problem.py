@@ -79,7 +79,8 @@ def test_split_keeps_rows_weights_and_labels_together() -> None:
     for part in (train, test):
         rows = part.source.labels["row"]
         np.testing.assert_array_equal(part.source.points, x[rows])
-        np.testing.assert_array_equal(part.source.weights, rows + 1.0)
+        np.testing.assert_allclose(part.source.weights / part.source.weights[0], (rows + 1.0) / (rows[0] + 1.0))
+        assert part.source.mass == pytest.approx(problem.source.mass)  # each part stands for the whole measure
     assert sorted([*train.source.labels["row"], *test.source.labels["row"]]) == row.tolist()
     assert len(test.source.labels["row"]) == 10
 

@@ -37,6 +37,8 @@ def flow_matching_loss(v: Any, x: Tensor, y: Tensor, t: Tensor, e: Tensor, sigma
 
 @dataclass(eq=False)
 class FlowState(State):
+    """The velocity net, its moving average and its optimiser."""
+
     v: TimeMLP
     v_ema: TimeMLP
     v_optimiser: torch.optim.Adam
@@ -56,7 +58,7 @@ class FM(Method):
     convention = "sinkhorn"
     relaxed = (False, False)
     default_steps: ClassVar[int] = 5000
-    losses = (flow_matching_loss,)
+    losses: ClassVar[tuple[Any, ...]] = (flow_matching_loss,)
 
     width: int = Field(128, ge=4, le=2048, description="Units in each hidden layer")
     depth: int = Field(3, ge=1, le=12, description="Hidden layers")

@@ -13,8 +13,14 @@ class OTFM(UOTFM):
     """Optimal transport flow matching (balanced twin of UOT-FM)."""
 
     title, order = "OT-FM", 5
-    summary = "Flow matching on pairs from a balanced plan of each mini-batch: straighter paths, but every point keeps its mass, outliers included."
-    equation = r"\min_v\; \mathbb E_{t,\,(x,y)\sim P}\big\|v_t(x_t)-(y-x)\big\|^2,\quad P=\arg\min_{P\in\Pi(a,b)}\langle P,C\rangle+\varepsilon\,\mathrm{KL}(P|ab^{\!\top})"
+    summary = (
+        "Flow matching on pairs from a balanced plan of each mini-batch: straighter paths, "
+        "but every point keeps its mass, outliers included."
+    )
+    equation = (
+        r"\min_v\; \mathbb E_{t,\,(x,y)\sim P}\big\|v_t(x_t)-(y-x)\big\|^2,\quad "
+        r"P=\arg\min_{P\in\Pi(a,b)}\langle P,C\rangle+\varepsilon\,\mathrm{KL}(P|ab^{\!\top})"
+    )
     relaxed = (False, False)
     reference = "tong2024improving"
     losses = (flow_matching_loss,)

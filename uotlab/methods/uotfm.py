@@ -37,6 +37,8 @@ def rescaling_loss(u_x: Tensor, w_y: Tensor, p1: Tensor, p2: Tensor) -> Tensor:
 
 @dataclass(eq=False)
 class CoupledState(FlowState):
+    """A flow with its two re-weighting nets."""
+
     u: ScalingNet
     u_ema: ScalingNet
     u_optimiser: torch.optim.Adam
@@ -56,7 +58,8 @@ class UOTFM(FM):
     )
     equation = (
         r"\min_v\; \mathbb E_{t,\,(x,y)\sim\hat P}\big\|v_t(x_t)-(y-x)\big\|^2,\quad "
-        r"\hat P=\arg\min_P \langle P,C\rangle+\rho_1\mathrm{KL}(P\mathbf 1|a)+\rho_2\mathrm{KL}(P^{\!\top}\mathbf 1|b)+\varepsilon\,\mathrm{KL}(P|ab^{\!\top})"
+        r"\hat P=\arg\min_P \langle P,C\rangle+\rho_1\mathrm{KL}(P\mathbf 1|a)+\rho_2\mathrm{KL}(P^{\!\top}\mathbf 1|b)"
+        r"+\varepsilon\,\mathrm{KL}(P|ab^{\!\top})"
     )
     reference = "eyring2024unbalancedness"
     relaxed = (True, True)
@@ -73,15 +76,17 @@ class UOTFM(FM):
             name = getattr(self, f"divergence{side}")
             if name not in self.coupled_divergences:
                 raise InputError(
-                    f"divergence{side} of {self.name} must be one of {', '.join(self.coupled_divergences)}, which its Sinkhorn plan solves; "
-                    f"it is '{name}'. For other divergences use uotm."
+                    f"divergence{side} of {self.name} must be one of {', '.join(self.coupled_divergences)}, which its Sinkhorn plan "
+                    f"solves; it is '{name}'. For other divergences use uotm."
                 )
 
     def init(self, problem: Problem, rng: torch.Generator, device: torch.device) -> CoupledState:
         flow = super().init(problem, rng, device)
         u, w = (ScalingNet(flow.v.standard, problem.d, self.scaling_width, 2, rng).to(device) for _ in range(2))
         parts = {f.name: getattr(flow, f.name) for f in fields(flow) if f.init}
-        return CoupledState(**parts, u=u, u_ema=ema_copy(u), u_optimiser=adam(u, self.lr), w=w, w_ema=ema_copy(w), w_optimiser=adam(w, self.lr))
+        return CoupledState(
+            **parts, u=u, u_ema=ema_copy(u), u_optimiser=adam(u, self.lr), w=w, w_ema=ema_copy(w), w_optimiser=adam(w, self.lr)
+        )
 
     def pairs(self, state: CoupledState, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         a, b = (masses(None, len(z), "weights").to(z.device) * m.mass for z, m in zip((x, y), state.problem.marginals, strict=True))
@@ -118,6 +123,6 @@ class UOTFM(FM):
 
     def plan(self, state: CoupledState, x: Tensor, y: Tensor) -> Plan:
         """The entropic plan between given points at the run's cost, eps and rho: what a batch of this size is trained on."""
-        s, a, b = state.cost.scale, *(masses(None, len(z), "weights") * m.mass for z, m in zip((x, y), state.problem.marginals, strict=True))
-        rho = state.penalty
+        a, b = (masses(None, len(z), "weights") * m.mass for z, m in zip((x, y), state.problem.marginals, strict=True))
+        s, rho = state.cost.scale, state.penalty
         return sinkhorn(x, y, a, b, state.cost, self.eps * s, rho.rho1 * s, rho.rho2 * s, scale_cost=False)

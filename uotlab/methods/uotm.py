@@ -46,6 +46,8 @@ def map_loss(g_Tx: Tensor, c: Tensor) -> Tensor:
 
 @dataclass(eq=False)
 class SemiDualState(State):
+    """Map T and potential g, their moving averages and optimisers."""
+
     T: TransportMap
     T_ema: TransportMap
     g: ScalarNet
@@ -74,7 +76,7 @@ class UOTM(Method):
 
     width: int = Field(128, ge=4, le=2048, description="Units in each hidden layer")
     depth: int = Field(3, ge=1, le=12, description="Hidden layers")
-    activation: Activation = Field("silu", description="Activation of hidden layers")
+    activation: Activation = Field("relu", description="Activation of hidden layers")
     noise: int = Field(0, ge=0, le=256, description="Dimensions of the noise z of a stochastic map T(x, z); 0 is deterministic")
     lr: float = Field(1e-3, gt=0, le=1, description="Learning rate at the start")
     lr_half: int = Field(1000, ge=1, description="Steps after which the learning rate has fallen to 0.71 of its start (as 1/sqrt)")
@@ -83,7 +85,9 @@ class UOTM(Method):
     potential_steps: int = Field(1, ge=1, le=50, description="Potential steps for each map step")
     r1: float = Field(0.0, ge=0, description="Weight of the gradient penalty E|∇g(y)|² on target points (R1)")
     ema: float = Field(0.998, ge=0, lt=1, description="Decay of the moving average that is shown and evaluated; 0 is none")
-    schedule: Literal["constant", "linear", "cosine"] = Field("constant", description="Schedule of rho (UOTM-SD): rho is multiplied by alpha")
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        "constant", description="Schedule of rho (UOTM-SD): rho is multiplied by alpha"
+    )
     alpha_min: float = Field(0.2, gt=0, description="alpha at the start of the schedule")
     alpha_max: float = Field(5.0, gt=0, description="alpha at the end of the schedule")
     alpha_steps: int = Field(3000, ge=1, description="Steps of the schedule")

@@ -21,7 +21,10 @@ def sinkhorn_divergence(x: Tensor, y: Tensor, a: Tensor | None = None, b: Tensor
     absolute = eps * float((x[:, None] - y[None]).square().sum(2).mean()) if len(x) * len(y) < 1e5 else eps * _mean_cost(x, y)
     if absolute <= 0:
         return 0.0
-    terms = [sinkhorn(p, q, v, w, eps=absolute, scale_cost=False, tol=1e-3, max_iter=3000).value for p, q, v, w in ((x, y, a, b), (x, x, a, a), (y, y, b, b))]
+    terms = [
+        sinkhorn(p, q, v, w, eps=absolute, scale_cost=False, tol=1e-3, max_iter=3000).value
+        for p, q, v, w in ((x, y, a, b), (x, x, a, a), (y, y, b, b))
+    ]
     return terms[0] - (terms[1] + terms[2]) / 2
 
 

@@ -13,6 +13,8 @@ FREQUENCIES = 4
 class TimeMLP(nn.Module):
     """v(t, x) = spread · net(standardised x, t, sin and cos of 2^k pi t); (n,), (n, d) -> (n, d)."""
 
+    omega: Tensor
+
     def __init__(self, standard: Standard, d: int, width: int, depth: int, rng: torch.Generator, activation: str = "silu") -> None:
         super().__init__()
         self.standard = standard

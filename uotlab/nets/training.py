@@ -32,6 +32,7 @@ def decayed(lr: float, step: int, half: int) -> float:
 
 
 def set_lr(optimiser: torch.optim.Optimizer, lr: float) -> None:
+    """The learning rate of all parameters from now on."""
     for group in optimiser.param_groups:
         group["lr"] = lr
 

@@ -9,7 +9,9 @@ from uotlab.nets.mlp import Standard, mlp
 class TransportMap(nn.Module):
     """T(x, z) = x + spread · net(standardised x, z): a residual map, (n, d), (n, k) -> (n, d)."""
 
-    def __init__(self, standard: Standard, d: int, width: int, depth: int, rng: torch.Generator, noise: int = 0, activation: str = "silu") -> None:
+    def __init__(
+        self, standard: Standard, d: int, width: int, depth: int, rng: torch.Generator, noise: int = 0, activation: str = "silu"
+    ) -> None:
         super().__init__()
         self.standard, self.noise = standard, noise
         self.net = mlp(d + noise, d, width, depth, rng, activation)

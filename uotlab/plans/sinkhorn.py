@@ -60,7 +60,9 @@ def sinkhorn(
     """
     X, Y = as_tensor(x, "x", ndim=2), as_tensor(y, "y", ndim=2)
     if X.shape[1] != Y.shape[1]:
-        raise InputError(f"x and y must have the same number of columns; x has {X.shape[1]} and y has {Y.shape[1]}. Keep the same columns in both.")
+        raise InputError(
+            f"x and y must have the same number of columns; x has {X.shape[1]} and y has {Y.shape[1]}. Keep the same columns in both."
+        )
     if not (eps > 0 and math.isfinite(eps)):
         raise InputError(f"eps must be a positive number; it is {eps!r}. Small values such as 0.01 give sharp plans, 0.05 a quick one.")
     penalty = Penalty(float(rho1), float(rho2))
@@ -77,7 +79,10 @@ def sinkhorn(
         ground = ground.calibrated(X64, Y64, A, B)
         s = ground.scale
     C = ground.matrix(X64, Y64)
-    start = None if init is None else tuple(as_tensor(p, "init", ndim=1).double().to(X.device) / s for p in init)
+    start = None
+    if init is not None:
+        f0, g0 = (as_tensor(p, "init", ndim=1).double().to(X.device) / s for p in init)
+        start = (f0, g0)
     work = torch.float64 if double or tol < 1e-5 else torch.float32
     found = solve(C, A, B, eps, penalty, tol, max_iter=max_iter, init=start, dtype=work)
     P = plan_matrix(C, A, B, found.f, found.g, eps)
@@ -246,9 +251,7 @@ def plan_matrix(C: Tensor, a: Tensor, b: Tensor, f: Tensor, g: Tensor, eps: floa
     return ((f[:, None] + g[None] - C) / eps).exp_() * a[:, None] * b[None]
 
 
-def certify(
-    C: Tensor, a: Tensor, b: Tensor, P: Tensor, f: Tensor, g: Tensor, eps: float, penalty: Penalty
-) -> tuple[float, float, Tensor]:
+def certify(C: Tensor, a: Tensor, b: Tensor, P: Tensor, f: Tensor, g: Tensor, eps: float, penalty: Penalty) -> tuple[float, float, Tensor]:
     """(primal, dual, plan): the plan rounded to its hard marginals, its primal objective and the dual at f, g.
 
     The dual is sup-free: -rho1 <a, e^{-f/rho1} - 1> - rho2 <b, e^{-g/rho2} - 1> - eps <a b, e^{(f+g-C)/eps} - 1>.

@@ -51,13 +51,12 @@ class MapView(View):
         x, y, Tx = (plane(arrays, name) for name in ("x", "y", "Tx"))
         xi = arrays.get("xi")
         by_class = color_by == "class" and "x_label" in arrays
-        by_scaling = color_by == "scaling" and xi is not None
         size = {} if xi is None else {"size": area_sizes(xi)}
         found: list[dict[str, Any]] = []
         if target:
             own = by_class and "y_label" in arrays and class_names(arrays, "y_label") == class_names(arrays, "x_label")
-            look = class_marker(arrays["y_label"], class_names(arrays, "y_label"), bar=False) if own else {"color": TARGET}
-            found.append(scatter("target", y, marker={**look, "opacity": 0.45}, meta="static"))
+            colour = class_marker(arrays["y_label"], class_names(arrays, "y_label"), bar=False) if own else {"color": TARGET}
+            found.append(scatter("target", y, marker={**colour, "opacity": 0.45}, meta="static"))
         if arrows:
             rows = pick(len(x), ARROWS)
             ax, ay = segments(np.stack([x[rows], Tx[rows]], axis=1))
@@ -79,7 +78,7 @@ class MapView(View):
             look: dict[str, Any] = {"color": color}
             if by_class:
                 look = class_marker(arrays["x_label"], class_names(arrays, "x_label"), bar=top)
-            elif by_scaling and top:
+            elif color_by == "scaling" and xi is not None and top:
                 look = scaling_marker(xi, RANGES[range])
             still = name == "source" and xi is None
             trace = scatter(name, points, marker={**look, **size, "opacity": 0.55 if name == "source" else 0.85})
@@ -107,8 +106,8 @@ class TargetScalingView(View):
         zeta = arrays["zeta"]
         if is_line(arrays):
             at = f32(arrays["y"])[:, 0]
-            look = {"marker": {"size": 2, "color": TARGET}, "meta": "static"}
-            kept = scatter("kept as it is", np.stack([at, np.ones_like(at)], axis=1), **look)
+            one = np.stack([at, np.ones_like(at)], axis=1)
+            kept = scatter("kept as it is", one, marker={"size": 2, "color": TARGET}, meta="static")
             return [kept, scatter("target", np.stack([at, f32(zeta)], axis=1), marker=scaling_marker(zeta, RANGES[range]))]
         found = []
         if source:

@@ -48,7 +48,7 @@ class ScalingView(View):
             "y": f32([0, counts.max(initial=1)]),
             "line": {"color": INK, "width": 2, "dash": "dot"},
         }
-        found = [bars, mean]
+        found: list[dict[str, Any]] = [bars, mean]
         if classes and self._has_classes(arrays):
             found += _class_bars(arrays)
         return found
