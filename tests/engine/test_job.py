@@ -146,12 +146,43 @@ def test_failure_is_a_sentence_with_the_last_good_checkpoint(engine, spec):
     job.resume()
     assert job.wait(20)
     assert job.state == "failed"
-    assert job.error == "Training failed at step 40 (RuntimeError: the toy broke)." or "the toy broke" in job.error
+    assert job.error == "Training failed at step 39 (RuntimeError: the toy broke)."
     assert "Traceback" in job.traceback
     assert job.step == good
     record = engine.store.get(job.id)
     assert (record.state, record.error) == ("failed", job.error)
     assert "Traceback" in record.traceback
+
+
+def test_a_full_disk_ends_the_job_not_the_worker(engine, spec, monkeypatch):
+    def full(path, parts):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(job_module, "save_tensors", full)
+    job = engine.submit(spec(), "me")
+    assert job.wait(20)
+    assert job.state == "failed"
+    assert "No space left on device" in job.error
+    monkeypatch.undo()
+    job.resume()
+    assert job.wait(20)
+    assert (job.state, job.error, engine.store.get(job.id).error) == ("done", None, None)
+
+
+def test_a_store_that_breaks_does_not_end_the_worker(engine, spec, monkeypatch):
+    job = engine.submit(spec(steps=300, nap=0.002), "me")
+    until(lambda: job.step > 3)
+
+    def broken(*args, **values):
+        raise RuntimeError("the store broke")
+
+    monkeypatch.setattr(engine.store, "update", broken)
+    job.stop()
+    assert job.wait(20)
+    monkeypatch.undo()
+    later = engine.submit(spec(), "me")
+    assert later.wait(20)
+    assert later.state == "done"
 
 
 def test_nan_stops_the_job(engine, spec):

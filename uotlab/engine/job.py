@@ -9,9 +9,11 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import torch
+from sqlalchemy.exc import SQLAlchemyError
 
 from uotlab.engine.begin import Run, begin, pick_device
 from uotlab.engine.files import save_tensors
@@ -180,11 +182,13 @@ class Job:
         self.state = state
         if state in ("queued", "running"):
             self.finished.clear()
-        if not self._deleted:
-            values |= {"state": state, "step": self.step, "seconds": self.seconds, "metrics": self.metrics}
-            self._engine.store.update(self.id, steps_total=self.steps_total, **values)
-        if state not in ("queued", "running"):
-            self.finished.set()
+        try:
+            if not self._deleted:
+                values |= {"state": state, "step": self.step, "seconds": self.seconds, "metrics": self.metrics}
+                self._engine.store.update(self.id, steps_total=self.steps_total, **values)
+        finally:
+            if state not in ("queued", "running"):
+                self.finished.set()
 
     def work(self) -> None:
         """Train until done, paused, stopped or failed. Called by a worker, with the state already "running"."""
@@ -203,6 +207,7 @@ class Job:
             self._pace.clear()
 
     def _train(self) -> None:
+        self.touch()  # it may have waited in the queue for longer than anybody watches
         run = self._prepare()
         while True:
             self._started = time.perf_counter()
@@ -250,7 +255,8 @@ class Job:
             self.control.pause()
         if now - self._noted > NOTE_SECONDS and not self._deleted:
             self._noted = now
-            self._engine.store.update(self.id, step=step, seconds=self.seconds, metrics=self.metrics)
+            with suppress(SQLAlchemyError):  # a busy database must not end a training run; the next checkpoint tells
+                self._engine.store.update(self.id, step=step, seconds=self.seconds, metrics=self.metrics)
 
     def _checkpoint(self) -> None:
         if self._run is not None and not self._deleted:
@@ -290,4 +296,7 @@ def _sentence(error: Exception, step: int) -> str:
         return str(error)
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return f"The device ran out of memory at step {step}: lower batch_size or the number of points, or choose another device."
+    if isinstance(error, OSError):
+        reason = error.strerror or error
+        return f"The run could not read or write a file at step {step} ({reason}); free some space, then go on from the checkpoint."
     return f"Training failed at step {step} ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'})."

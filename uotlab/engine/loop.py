@@ -19,7 +19,7 @@ Outcome = Literal["done", "paused", "stopped"]
 Publish = Callable[[int, Mapping[str, float], bool], None]
 
 FRAME_SECONDS = 0.1  #: wall time between two looks at a run
-FRAME_SHARE = 0.05  #: at most this share of the time goes into looks
+FRAME_SHARE = 0.08  #: at most this share of the time goes into looks
 CHECKPOINT_SECONDS = 20.0
 CHECKPOINT_SHARE = 0.02
 GUARD_STEPS = 100  #: steps between two looks at all parameters
@@ -132,8 +132,10 @@ def train(
             save.run(checkpoint)
         started = time.perf_counter()
         step = state.step + 1
-        raw = method.step(state)
-        state.step = step  # the loop counts, whether or not the method does
+        try:
+            raw = method.step(state)
+        finally:
+            state.step = step  # the loop counts, also a step that fails
         if state.step % reading == 0 or control.single or state.step >= steps + control.extra:
             losses = {name: float(value) for name, value in raw.items()}
             check_losses(losses, state.step)

@@ -5,6 +5,7 @@ then the next in the queue may start, and the paused one goes on, before new job
 """
 
 import atexit
+import logging
 import secrets
 import threading
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from uotlab.engine.begin import check_spec, devices, pick_device, use_threads
+from uotlab.engine.begin import check_spec, cpu_threads, devices, pick_device, use_threads
 from uotlab.engine.fitted import Fitted
 from uotlab.engine.frames import Camera
 from uotlab.engine.job import Job, photograph, restore
@@ -31,6 +32,7 @@ class Engine:
     """Use `engine()`; tests and scripts may make their own on a folder of their own."""
 
     def __init__(self, folder: Path | str | None = None) -> None:
+        cpu_threads()  # a bad number is better heard of now than in a worker
         self.store = Store(folder)
         self.lock = threading.Condition(threading.RLock())
         self._jobs: dict[str, Job] = {}
@@ -69,7 +71,7 @@ class Engine:
                 if record is None:
                     return None
                 job = self._known(record)
-            ask = job.snapshot is None and job.state not in ("queued", "running") and not job._opened
+            ask = id in self._jobs and job.snapshot is None and job.state not in ("queued", "running") and not job._opened
             job._opened = job._opened or ask
         if ask:
             threading.Thread(target=self._open, args=(job,), name="uotlab-open", daemon=True).start()
@@ -157,10 +159,11 @@ class Engine:
         if job.state != "queued":  # a new job was looked at before it had a record
             self._check_room(job.owner)
         job.device = str(pick_device(job.spec.device))
+        job.error = job.traceback = None
         self._jobs[job.id] = job
         started = [j for j in self._queue if j.step > 0]
         self._queue.insert(len(started) if first else len(self._queue), job)
-        job.become("queued")
+        job.become("queued", error=None, traceback=None)
         if job.device not in self._workers:
             worker = threading.Thread(target=self._work, args=(job.device,), name=f"uotlab-{job.device}", daemon=True)
             self._workers[job.device] = worker
@@ -212,7 +215,10 @@ class Engine:
     def _work(self, device: str) -> None:
         use_threads(torch.device(device))
         while (job := self._next(device)) is not None:
-            job.work()
+            try:
+                job.work()
+            except Exception:  # such as a store on a full disk: the device goes on with the next job
+                logging.getLogger(__name__).exception("run %s could not be recorded", job.id)
             with self.lock:
                 if job.state == "paused":
                     self._held[device] = (job, time.monotonic() + HOLD_SECONDS)
