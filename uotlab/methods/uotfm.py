@@ -10,7 +10,7 @@ Reference: eyring2024unbalancedness, Algorithm 1 (line 8) and Algorithm 2.
 
 import math
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -64,7 +64,7 @@ class UOTFM(FM):
     reference = "eyring2024unbalancedness"
     relaxed = (True, True)
     default_steps: ClassVar[int] = 3000
-    losses = (flow_matching_loss, rescaling_loss)
+    losses: ClassVar[tuple[Any, ...]] = (flow_matching_loss, rescaling_loss)
     coupled_divergences: ClassVar[tuple[str, ...]] = ("kl", "balanced")
 
     eps: float = Field(0.05, ge=1e-4, le=10, description="Entropic temperature of the mini-batch plan, in units of the mean cost")

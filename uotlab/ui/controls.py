@@ -26,7 +26,8 @@ def current_job() -> Job | None:
     job = engine().job(name)
     if job is None:
         tell(
-            "There is no run with the id in the address; it may have been deleted, or the link is incomplete. Look under Runs, or train a new one."
+            "There is no run with the id in the address; it may have been deleted, or the link is incomplete. "
+            "Look under Runs, or train a new one."
         )
         forget()
         return None
@@ -41,11 +42,13 @@ def current_job() -> Job | None:
 
 
 def remember(job: Job) -> None:
+    """This session watches `job`, and the address says so."""
     st.session_state["job"] = job.id
     st.query_params["job"] = job.id
 
 
 def forget() -> None:
+    """This session watches no run."""
     st.session_state.pop("job", None)
     if "job" in st.query_params:
         del st.query_params["job"]

@@ -78,9 +78,11 @@ def _editor(side: str, rows: Rows) -> None:
     total = sum(r[2] for r in rows)
     with st.expander(f"{side.capitalize()}: {len(rows)} points, mass {total:g}"):
         number = st.column_config.NumberColumn
-        limits = {"min_value": -FARTHEST, "max_value": FARTHEST, "format": "%.2f", "required": True}
+        limits: dict[str, Any] = {"min_value": -FARTHEST, "max_value": FARTHEST, "format": "%.2f", "required": True}
         config = {"x": number(**limits), "y": number(**limits), "mass": number(min_value=0.0, format="%.2g", default=1.0, required=True)}
-        table = [dict(zip(("x", "y", "mass"), row, strict=True)) for row in rows] or [{"x": None, "y": None, "mass": None}]
+        table: list[dict[str, Any]] = [dict(zip(("x", "y", "mass"), row, strict=True)) for row in rows] or [
+            {"x": None, "y": None, "mass": None}
+        ]
         edited = st.data_editor(
             table, num_rows="dynamic", column_config=config, hide_index=True, key=f"draw_table_{side}_{len(rows)}_{hash(tuple(rows))}",
             alt=f"Points of the {side}",
@@ -147,18 +149,17 @@ def happened(event: Mapping[str, Any]) -> None:
     if side not in SIDES:
         return
     rows = rows_of(st.session_state[f"draw_{side}"])
-    i = event.get("i")
-    known = isinstance(i, int) and 0 <= i < len(rows)
+    at = i if isinstance(i := event.get("i"), int) and 0 <= i < len(rows) else None
     numbers = [event.get(k) for k in ("x", "y")]
     placed = all(isinstance(v, int | float) and math.isfinite(v) and abs(v) <= FARTHEST for v in numbers)
     if act == "add" and placed and len(rows) < MOST_POINTS:
         mass = event.get("mass")
         good = isinstance(mass, int | float) and math.isfinite(mass) and mass > 0
         rows.append((round(float(event["x"]), 3), round(float(event["y"]), 3), round(float(event["mass"]), 3) if good else 1.0))
-    elif act == "move" and placed and known:
-        rows[i] = (round(float(event["x"]), 3), round(float(event["y"]), 3), rows[i][2])
-    elif act == "remove" and known:
-        del rows[i]
+    elif act == "move" and placed and at is not None:
+        rows[at] = (round(float(event["x"]), 3), round(float(event["y"]), 3), rows[at][2])
+    elif act == "remove" and at is not None:
+        del rows[at]
     else:
         return
     change({side: rows})

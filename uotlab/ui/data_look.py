@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import plotly.graph_objects as go
@@ -98,7 +99,7 @@ def _downloads(problem: Problem, key: str) -> None:
         for side, measure in (("source", problem.source), ("target", problem.target)):
             st.download_button(
                 f"{side.capitalize()} as csv",
-                data=lambda m=measure: table_csv(m),
+                data=partial(table_csv, measure),
                 file_name=f"{problem.name}-{side}.csv",
                 mime="text/csv",
                 icon=":material/download:",

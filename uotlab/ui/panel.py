@@ -32,7 +32,7 @@ def panel() -> None:
     job, spec = current_job(), state.current()
     shown = job.spec if job is not None and job.spec.dataset is not None else spec
     with st.container(horizontal=True, key="lab-head", vertical_alignment="center", horizontal_alignment="distribute"):
-        st.markdown(f"#### {DATASETS[shown.dataset].title} with {METHODS[shown.method].title}", width="content")
+        st.markdown(f"#### {DATASETS[shown.dataset or ''].title} with {METHODS[shown.method].title}", width="content")
         share(spec)
     controls(job, spec)
     undo_reset()
@@ -102,7 +102,8 @@ def _choose(views: list[str]) -> str:
     if len(views) == 1:
         return views[0]
     picked = st.segmented_control(
-        "Picture", views, format_func=lambda name: VIEWS[name].title, key="w.view", label_visibility="collapsed", required=True, on_change=chosen,
+        "Picture", views, format_func=lambda name: VIEWS[name].title, key="w.view", label_visibility="collapsed",
+        required=True, on_change=chosen,
     )  # fmt: skip
     return picked or now
 
