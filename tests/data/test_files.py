@@ -7,9 +7,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from uotlab.data import files
 from uotlab.data.base import load
 from uotlab.data.files import read_points
+from uotlab.data.npz import MEMBERS_LIMIT
 from uotlab.data.upload import store_upload
 from uotlab.errors import InputError
 
@@ -170,7 +170,7 @@ def test_an_npz_that_lies_about_its_sizes_is_refused():
 
 
 def test_too_many_members_are_refused():
-    many = npz(**{f"a{i}": np.zeros(1) for i in range(files.MEMBERS_LIMIT + 1)})
+    many = npz(**{f"a{i}": np.zeros(1) for i in range(MEMBERS_LIMIT + 1)})
     with pytest.raises(InputError, match="1 to 100 arrays; it holds 101"):
         read_points(many, "p.npz")
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from uotlab.data.files import read_arrays
 from uotlab.data.idx import read_idx, read_libsvm
+from uotlab.data.npz import read_arrays
 from uotlab.errors import InputError
 from uotlab.paths import ASSETS, data_dir, store_dir
 

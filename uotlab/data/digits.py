@@ -124,6 +124,7 @@ class SmallDigits(DigitPair):
         "Small and fast: every even digit turns into the odd digit it resembles, 8 into 3 and 4 into 9. "
         "0 has no odd look-alike: watch unbalanced transport scale it down."
     )
+    reference = "alpaydin1998optical"
     default_n = 900
     order = 50
     components: int = Field(16, ge=2, le=64, description="Number of coordinates; pixels have their own")
@@ -220,6 +221,7 @@ class MnistToMfeat(_MnistPair):
         "American handwriting to digits from Dutch utility maps, coarser and bolder: "
         "a change of domain in which each digit should stay itself."
     )
+    reference = "duin1998mfeat"
     default_n = 2000
     order = 53
 

@@ -6,20 +6,16 @@ Nothing here unpickles, and nothing is allocated before the file's own headers s
 import csv
 import io
 import warnings
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
+from uotlab.data.npz import read_arrays, read_npy
 from uotlab.errors import InputError, did_you_mean
 
 UPLOAD_LIMIT = 200 * 2**20  #: bytes of a file
-UNPACKED_LIMIT = 2**30  #: bytes of all its arrays
-RATIO_LIMIT = 200  #: unpacked over packed size, for archives that unpack to more than RATIO_FREE bytes
-RATIO_FREE = 64 * 2**20
-MEMBERS_LIMIT = 100
 LABEL_LENGTH = 64
 TEXT = {".csv": ",", ".tsv": "\t", ".txt": None}
 EXTENSIONS = (*TEXT, ".npy", ".npz")
@@ -89,7 +85,7 @@ def read_points(
     elif ending == ".npy":
         if label_column or weight_column:
             raise InputError(f"{name} holds one array without named columns, so no label or weight column can be chosen. Use csv or npz.")
-        points = _numeric(_read_npy(io.BytesIO(content), len(content), name), name)
+        points = _numeric(read_npy(io.BytesIO(content), len(content), name), name)
         raw = _Raw(points, _numbered(points.shape[1]), None, None, (), 0)
     else:
         raw = _read_npz(content, name, label_column, weight_column, array)
@@ -133,64 +129,6 @@ def _check_ending(content: bytes, name: str, ending: str) -> None:
 
 
 # ---- numpy files ------------------------------------------------------------------------------------
-def _read_npy(stream: IO[bytes], size: int, name: str) -> np.ndarray:
-    """An array from an npy stream of `size` bytes, after its header has been checked."""
-    try:
-        version = np.lib.format.read_magic(stream)
-        if version not in ((1, 0), (2, 0)):
-            raise InputError(f"{name} has columns of mixed types; it must hold one array of numbers. Save a plain float array.")
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read_header(stream)
-    except InputError:
-        raise
-    except Exception:  # numpy raises many kinds of errors on damaged headers
-        raise InputError(f"{name} is damaged: its header cannot be read. Save it again.") from None
-    if dtype.hasobject:
-        raise InputError(
-            f"{name} holds Python objects, that is a pickle, which can run code when opened and is refused. Save a float array."
-        )
-    count = 1
-    for length in shape:
-        count *= int(length)
-    if count < 0 or count * dtype.itemsize > UNPACKED_LIMIT:
-        raise InputError(f"{name} says that it has shape {shape}, {count * dtype.itemsize / 2**30:.1f} GB unpacked; at most 1 GB is read.")
-    if count * dtype.itemsize > size:
-        raise InputError(f"{name} is cut off: its header says shape {shape}, more than the file holds. Save or upload it again.")
-    data = stream.read(count * dtype.itemsize)
-    if len(data) < count * dtype.itemsize:
-        raise InputError(f"{name} is cut off: it has {len(data)} of {count * dtype.itemsize} bytes. Save or upload it again.")
-    return np.frombuffer(bytearray(data), dtype=dtype, count=count).reshape(shape, order="F" if fortran else "C")
-
-
-def read_arrays(content: bytes, name: str) -> dict[str, np.ndarray]:
-    """Every array of an npz, after the sizes in its zip headers and npy headers have been checked. Never unpickles."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = [m for m in archive.infolist() if m.filename.endswith(".npy")]
-            total, packed = sum(m.file_size for m in archive.infolist()), max(len(content), 1)
-            if total > UNPACKED_LIMIT or (total > RATIO_FREE and total > RATIO_LIMIT * packed):
-                raise InputError(
-                    f"{name} would unpack from {packed / 2**20:.1f} MB to {total / 2**20:.0f} MB, as a zip bomb does; "
-                    f"at most {UNPACKED_LIMIT // 2**20} MB and {RATIO_LIMIT} times its size is read. Save fewer rows, or use npy."
-                )
-            if not members or len(members) > MEMBERS_LIMIT:
-                raise InputError(f"{name} must hold 1 to {MEMBERS_LIMIT} arrays; it holds {len(members)}. Save it with numpy.savez.")
-            arrays = {}
-            for member in members:
-                key = member.filename.removesuffix(".npy")
-                with archive.open(member) as stream:
-                    arrays[key] = _read_npy(stream, member.file_size, f"'{key}' in {name}")
-            return arrays
-    except InputError:
-        raise
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError, KeyError):
-        raise InputError(f"{name} is damaged or encrypted: it cannot be unpacked. Save it again with numpy.savez.") from None
-    except Exception as error:  # zlib.error and lzma errors have no common base
-        if type(error).__name__ in ("error", "LZMAError"):
-            raise InputError(f"{name} is damaged: it cannot be unpacked. Save it again with numpy.savez.") from None
-        raise
-
-
 def _read_npz(content: bytes, name: str, label_column: str | None, weight_column: str | None, array: str | None) -> _Raw:
     arrays = read_arrays(content, name)
     if array is None:
@@ -332,7 +270,7 @@ def _checked(raw: _Raw, name: str, drop_missing: bool) -> Table:
         bad = np.column_stack([bad, ~np.isfinite(weights)])
     if bad.any():
         row, column = (int(v[0]) for v in np.nonzero(bad))
-        rows = bad.any(1)
+        rows = np.asarray(bad.any(axis=1))
         where = f"row {row + raw.first_row}, column '{(*raw.names, 'weights')[column]}'"
         if not drop_missing:
             raise InputError(

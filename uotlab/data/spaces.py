@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from uotlab.data.files import read_arrays
+from uotlab.data.npz import read_arrays
 from uotlab.data.upload import pack_arrays, write_atomically
 from uotlab.errors import InputError
 from uotlab.paths import store_dir

@@ -12,7 +12,8 @@ import numpy as np
 from pydantic import Field
 
 from uotlab.data.base import DATASETS, Dataset
-from uotlab.data.files import Table, read_arrays
+from uotlab.data.files import Table
+from uotlab.data.npz import read_arrays
 from uotlab.errors import InputError
 from uotlab.paths import store_dir
 from uotlab.problem import Measure, Problem, constant_columns, kind_of
