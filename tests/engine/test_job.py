@@ -146,7 +146,7 @@ def test_failure_is_a_sentence_with_the_last_good_checkpoint(engine, spec):
     job.resume()
     assert job.wait(20)
     assert job.state == "failed"
-    assert job.error == "Training failed at step 39 (RuntimeError: the toy broke)."
+    assert job.error == "Training failed at step 40 (RuntimeError: the toy broke)."
     assert "Traceback" in job.traceback
     assert job.step == good
     record = engine.store.get(job.id)

@@ -26,7 +26,7 @@ loop.CHECKPOINT_SECONDS = 0.1
 from uotlab.engine.runner import Engine
 from uotlab.engine.spec import RunSpec
 engine = Engine({folder!r})
-spec = RunSpec(method="toy", dataset="two-squares", n=200, steps=400, params=dict(nap=0.004))
+spec = RunSpec(method="toy", dataset="two-squares", n=200, steps=200, params=dict(nap=0.004))
 job, waiting = engine.submit(spec, "me"), engine.submit(spec, "me")
 while not engine.store.checkpoint_path(job.id).exists() or job.step < 40:
     time.sleep(0.01)
@@ -115,7 +115,7 @@ def test_killed_process_is_interrupted_and_goes_on_bit_for_bit(tmp_path):
     try:
         assert {engine.store.get(i).state for i in (run_id, waiting_id)} == {"interrupted"}
         saved = engine.store.checkpoint(run_id)
-        assert 0 < saved["state"]["step"] < 400
+        assert 0 < saved["state"]["step"] < 200
         job = engine.job(run_id)
         end = time.monotonic() + 20
         while job.snapshot is None and time.monotonic() < end:
@@ -125,7 +125,7 @@ def test_killed_process_is_interrupted_and_goes_on_bit_for_bit(tmp_path):
             engine.resume_run(run_id, "a stranger")
         assert engine.resume_run(run_id, "me") is job
         assert job.wait(60)
-        assert (job.state, job.step) == ("done", 400)
+        assert (job.state, job.step) == ("done", 200)
         whole = engine.submit(job.spec, "me")
         assert whole.wait(60)
         a, b = engine.store.checkpoint(run_id), engine.store.checkpoint(whole.id)
