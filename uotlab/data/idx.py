@@ -23,7 +23,7 @@ def unpacked(path: Path) -> bytes:
     Raises:
         InputError: damaged, or larger than the limit once unpacked.
     """
-    opened: Callable[..., Any] = {".gz": gzip.open, ".bz2": bz2.open}.get(path.suffix, open)
+    opened: Callable[..., Any] = {".gz": gzip.open, ".bz2": bz2.open}.get(path.suffix, open)  # type: ignore[assignment]
     try:
         with opened(path, "rb") as file:
             content = file.read(UNPACKED_LIMIT + 1)
