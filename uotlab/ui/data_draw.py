@@ -75,8 +75,9 @@ def _way_out(jitter: float) -> None:
 
 
 def _editor(side: str, rows: Rows) -> None:
-    total = sum(r[2] for r in rows)
-    with st.expander(f"{side.capitalize()}: {len(rows)} points, mass {total:g}"):
+    weighted = any(r[2] != 1 for r in rows)
+    words = f"{len(rows)} points" + (f", mass {sum(r[2] for r in rows):g}" if weighted else ", equal weights")
+    with st.expander(f"{side.capitalize()}: {words}"):
         number = st.column_config.NumberColumn
         limits: dict[str, Any] = {"min_value": -FARTHEST, "max_value": FARTHEST, "format": "%.2f", "required": True}
         config = {"x": number(**limits), "y": number(**limits), "mass": number(min_value=0.0, format="%.2g", default=1.0, required=True)}

@@ -190,9 +190,8 @@ def methods() -> None:
 
 def _method_card(cls: type[Method]) -> None:
     with st.container(border=True, key=f"method_{cls.name}"):
-        head, link = st.columns([5, 2], vertical_alignment="center")
-        head.markdown(f"#### {cls.title}\n:gray-badge[{cls.family}] :gray[`{cls.name}`]")
-        with link:
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            st.markdown(f"#### {cls.title} :gray-badge[{cls.family}]", width="content")
             open_in_lab("Open in the lab", method=cls.name)
         st.markdown(cls.summary)
         st.latex(cls.equation)
