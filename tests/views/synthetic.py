@@ -68,6 +68,7 @@ def plan(n: int = 300, m: int = 220) -> dict[str, np.ndarray]:
     return {"x": f(x), "y": f(y), "Tx": f(x), "P": f(P / P.sum())}
 
 
+DATA = {"x", "y", "x_label", "y_label", "x_image", "y_image"}  #: arrays that exist before a method has mapped anything
 SNAPSHOTS = {
     "plane": cloud(1000, 2),
     "balanced": {k: v for k, v in cloud(300, 2).items() if k not in {"xi", "zeta", "xi_class", "true_ratio"}},
@@ -85,5 +86,8 @@ SNAPSHOTS = {
     "no points": cloud(0, 2) | {k: f([]) for k in history()},
     "constant": {k: np.zeros_like(v) if v.dtype.kind == "f" else v for k, v in flow(50, 2).items()},
     "broken": cloud(50, 2) | {"Tx": f(np.full((50, 2), np.nan)), "xi": f(np.full(50, np.inf))},
+    "before training": {k: v for k, v in cloud(300, 2).items() if k in DATA},
+    "before training, on a line": {k: v for k, v in cloud(300, 1).items() if k in DATA},
+    "before training, images": {k: v for k, v in images().items() if k in DATA},
     "broken on a line": cloud(50, 1) | {"Tx": f(np.full((50, 1), np.nan)), "xi": f(np.full(50, np.nan))},
 }
