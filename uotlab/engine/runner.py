@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from uotlab.data.base import DATASETS
 from uotlab.engine.begin import check_spec, cpu_threads, devices, pick_device, use_threads
 from uotlab.engine.fitted import Fitted
 from uotlab.engine.frames import Camera
@@ -21,6 +22,8 @@ from uotlab.engine.job import Job, photograph, restore
 from uotlab.engine.spec import RunSpec
 from uotlab.engine.store import Record, Store
 from uotlab.errors import InputError
+from uotlab.methods.base import METHODS
+from uotlab.metrics.base import METRICS
 
 HOLD_SECONDS = 60.0
 QUEUED_MOST = 3  #: a session's queued jobs, beside its one running job
@@ -280,3 +283,12 @@ def engine() -> Engine:
     """The process's one engine, on the folder that `UOTLAB_STORE` names."""
     with _making:
         return _engine()
+
+
+def warm_up() -> None:
+    """Import now what the first run would otherwise wait for (seconds): every plug-in, and what optimisers pull in."""
+    for registry in (METHODS, DATASETS, METRICS):
+        len(registry)
+    weight = torch.zeros(1, requires_grad=True)
+    torch.optim.Adam([weight])
+    weight.square().sum().backward()
