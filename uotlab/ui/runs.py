@@ -212,7 +212,7 @@ def _delete(record: Record) -> None:
 def _downloads(record: Record) -> None:
     with st.popover("Download", icon=":material/download:"):
         stem = "".join(c if c.isalnum() else "-" for c in record.name.lower()).strip("-")[:60] or "run"
-        options = {"on_click": "ignore", "width": "stretch"}
+        options: dict[str, Any] = {"on_click": "ignore", "width": "stretch"}
         config, history = f"{stem}.json", f"{stem}-history.csv"
         st.download_button(
             "Settings (json)", record.spec.model_dump_json(indent=2), config, "application/json", key=f"config_{record.id}", **options
