@@ -42,12 +42,14 @@ def current_job() -> Job | None:
 
 
 def remember(job: Job) -> None:
+    """Make it the page's run, in the session and in the address."""
     """This session watches `job`, and the address says so."""
     st.session_state["job"] = job.id
     st.query_params["job"] = job.id
 
 
 def forget() -> None:
+    """The page has no run."""
     """This session watches no run."""
     st.session_state.pop("job", None)
     if "job" in st.query_params:

@@ -1,5 +1,6 @@
 // One plotly graph that is never remounted. The first picture is a whole figure, every later one raw float32 arrays.
 const MODEBAR_OFF = ["lasso2d", "select2d", "autoScale2d", "toImage", "hoverClosestCartesian", "hoverCompareCartesian", "toggleSpikelines"];
+const NARROW = 520; // px: phones
 const WORDS = {
   still: "", queued: "Queued", running: "Training", paused: "Paused", done: "Done",
   stopped: "Stopped", failed: "Failed", interrupted: "Interrupted",
@@ -62,7 +63,8 @@ class Live {
   // what the page wants drawn; a new address aborts the request under way
   update(data) {
     const address = JSON.stringify([data.job, data.view, data.options]);
-    this.graph.style.height = `${data.height}px`;
+    const width = this.root.clientWidth;
+    this.graph.style.height = `${width && width < NARROW ? Math.max(300, Math.min(data.height, width)) : data.height}px`;
     this.graph.setAttribute("aria-label", data.alt);
     if (address !== this.address) {
       this.address = address;
@@ -134,6 +136,7 @@ class Live {
     if (answer.figure) {
       const Plotly = await plotly(this.data.plotly);
       await painted();
+      if (this.root.clientWidth < NARROW) answer.figure.data.forEach((trace) => { if (trace.marker?.showscale) trace.marker.showscale = false; });
       await Plotly.react(this.graph, answer.figure.data, this.dressed(answer.figure.layout), this.config(Plotly));
       this.signature = answer.figure.signature;
       this.layoutId = answer.figure.layout_id;
@@ -256,7 +259,7 @@ class Live {
     const hover = { bgcolor: look.card, bordercolor: look.border, font: { color: look.text, family: look.font, size: 12 } };
     const modebar = { bgcolor: "rgba(0,0,0,0)", color: "rgba(128,134,145,0.7)", activecolor: look.text, orientation: "h" };
     const uirevision = `${this.data.job} ${this.data.view}`;
-    const narrow = this.root.clientWidth < 520;
+    const narrow = this.root.clientWidth < NARROW;
     const margin = narrow ? { ...(layout.margin ?? {}), l: 34, r: 6 } : layout.margin;
     return { ...layout, font, hoverlabel: hover, modebar, uirevision, margin, autosize: true, height: undefined, width: undefined };
   }

@@ -103,7 +103,7 @@ def _choose(views: list[str]) -> str:
         return views[0]
     picked = st.segmented_control(
         "Picture", views, format_func=lambda name: VIEWS[name].title, key="w.view", label_visibility="collapsed",
-        required=True, on_change=chosen,
+        required=True, on_change=chosen, wrap=False,
     )  # fmt: skip
     return picked or now
 

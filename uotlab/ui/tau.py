@@ -26,6 +26,7 @@ HELP = (
 
 
 def rho_text(rho: float) -> str:
+    """10, 0.5 or ∞."""
     """rho for people, infinity as ∞."""
     return "∞" if math.isinf(rho) else f"{rho:g}"
 
