@@ -86,9 +86,10 @@ class Sheet {
   }
 
   remove(event) {
-    const node = event.target.closest("circle");
     event.preventDefault();
-    if (!node) return;
+    // a captured pointer sends its events to the sheet: ask what lies below instead
+    const node = document.elementFromPoint(event.clientX, event.clientY)?.closest("circle");
+    if (!node || !this.svg.contains(node)) return;
     this.moving = undefined;
     node.remove();
     this.send({ act: "remove", side: node.dataset.side, i: Number(node.dataset.i) });

@@ -3,7 +3,7 @@
 import csv
 import io
 import zipfile
-from typing import Any
+from collections import OrderedDict
 
 import streamlit as st
 
@@ -66,11 +66,12 @@ def _side(side: str) -> Table | None:
     drop = False
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if names:
-            label = _chosen("Labels", names, f"label_{side}", "Classes or clusters, numbers or text")
+            label = _chosen("Labels", names, f"label_{side}", "Classes or clusters, numbers or text", text_column(content, names))
             weight = _chosen("Weights", [n for n in names if n != label], f"weight_{side}", "Masses; empty means equal weights of total 1")
         drop = st.toggle("Drop rows with missing cells", key=f"drop_{side}")
     try:
-        table = read_points(content, file.name, label_column=label, weight_column=weight, drop_missing=drop)
+        with st.spinner("Reading", show_time=True):
+            table = _read(file.file_id, file.name, content, label, weight, drop)
     except InputError as error:
         st.error(str(error), icon=":material/error:")
         return None
@@ -80,8 +81,21 @@ def _side(side: str) -> Table | None:
     return table
 
 
-def _chosen(label: str, names: list[str], key: str, text: str) -> str | None:
-    answer = st.selectbox(label, [NONE, *names], key=key, help=text)
+_tables: "OrderedDict[tuple[object, ...], Table]" = OrderedDict()  # the newest few, so that a click elsewhere reads nothing again
+
+
+def _read(file_id: str, name: str, content: bytes, label: str | None, weight: str | None, drop: bool) -> Table:
+    key = (file_id, name, label, weight, drop)
+    table = _tables.get(key) or read_points(content, name, label_column=label, weight_column=weight, drop_missing=drop)
+    _tables[key] = table
+    while len(_tables) > 4:
+        _tables.popitem(last=False)
+    return table
+
+
+def _chosen(label: str, names: list[str], key: str, text: str, first: str | None = None) -> str | None:
+    options = [NONE, *names]
+    answer = st.selectbox(label, options, options.index(first or NONE), key=key, help=text)
     return None if answer == NONE else answer
 
 
@@ -102,11 +116,22 @@ def column_names(content: bytes, name: str) -> list[str]:
     return []
 
 
+def text_column(content: bytes, names: list[str]) -> str | None:
+    """The one column whose second row holds text: most likely the labels. None where there is none, or more than one."""
+    lines = [line for line in content[:PEEK].decode("utf-8-sig", errors="replace").splitlines() if line.strip()]
+    cells = _cells(lines[1]) if len(lines) > 1 else []
+    found = [name for name, cell in zip(names, cells) if cell and not _is_number(cell)]
+    return found[0] if len(found) == 1 and len(cells) == len(names) else None
+
+
+def _cells(line: str) -> list[str]:
+    separator = max(",\t;", key=line.count)
+    cells = next(csv.reader([line], delimiter=separator)) if separator in line else line.split()
+    return [cell.strip() for cell in cells]
+
+
 def _text_columns(text: str) -> list[str]:
-    start = next((line for line in text.splitlines() if line.strip()), "")
-    separator = max(",\t;", key=start.count)
-    cells: list[Any] = next(csv.reader([start], delimiter=separator)) if separator in start else start.split()
-    cells = [cell.strip() for cell in cells]
+    cells = _cells(next((line for line in text.splitlines() if line.strip()), ""))
     return [f"column {i + 1}" for i in range(len(cells))] if all(map(_is_number, cells)) else [cell for cell in cells if cell]
 
 

@@ -21,7 +21,7 @@ PALETTE = (
     "#BCBD22", "#9467BD", "#1F77B4", "#FF9896", "#98DF8A", "#C49C94", "#DBDB8D", "#9EDAE5", "#AEC7E8", "#FFBB78",
     "#C5B0D5", "#F7B6D2", "#393B79", "#637939",
 )  # fmt: skip
-SOURCE, TARGET, MAPPED = "#0072B2", "#E69F00", "#009E73"
+SOURCE, TARGET, MAPPED = "#2583C5", "#E69F00", "#009E73"  # the blue a little lighter than the palette's, for dark pages
 
 
 class View(ABC):
