@@ -84,7 +84,7 @@ class UOTM(Method):
     beta2: float = Field(0.9, ge=0, lt=1, description="Adam's second moment decay")
     potential_steps: int = Field(1, ge=1, le=50, description="Potential steps for each map step")
     r1: float = Field(0.0, ge=0, description="Weight of the gradient penalty E|∇g(y)|² on target points (R1)")
-    ema: float = Field(0.998, ge=0, lt=1, description="Decay of the moving average that is shown and evaluated; 0 is none")
+    ema: float = Field(0.9995, ge=0, lt=1, description="Decay of the moving average that is shown and evaluated; 0 is none")
     schedule: Literal["constant", "linear", "cosine"] = Field(
         "constant", description="Schedule of rho (UOTM-SD): rho is multiplied by alpha"
     )

@@ -44,6 +44,6 @@ def ema_copy(net: Net) -> Net:
 
 @torch.no_grad()
 def ema_update(average: nn.Module, net: nn.Module, decay: float, step: int) -> None:
-    """average <- d average + (1-d) net with d = min(decay, (1 + step)/(10 + step)), so that early steps are forgotten."""
-    d = min(decay, (1 + step) / (10 + step))
+    """average <- d average + (1-d) net with d = min(decay, (1 + step)/(6 + step)): at most the last fifth of the steps counts."""
+    d = min(decay, (1 + step) / (6 + step))
     torch._foreach_lerp_(list(average.parameters()), list(net.parameters()), 1 - d)
