@@ -19,7 +19,9 @@ import uotlab
 Row = tuple[str, str, str, str]
 
 
-def trained(method: str, dataset: str, seed: int, device: str, steps: int | None = None, n: int | None = None, data: dict | None = None, **params):
+def trained(
+    method: str, dataset: str, seed: int, device: str, steps: int | None = None, n: int | None = None, data: dict | None = None, **params
+):
     """(Fitted, seconds of training) on a seeded problem."""
     problem = uotlab.load(dataset, n=n, seed=seed, **(data or {}))
     start = time.perf_counter()
@@ -87,7 +89,9 @@ def mnist(seeds: int, device: str) -> Iterator[Row]:
             shown = f"Spearman {', '.join(f'{v:.3f}' for v in spearman)}; Pearson of logs {', '.join(f'{v:.3f}' for v in pearson)}; {max(seconds):.0f} s"
             wanted = "both at least .9 within 180 s"
             if scheme == "three-level":
-                shown += f"; relative class means: 0-3 at least {min(l[0] for l in levels):.2f}, 6-9 at most {max(l[1] for l in levels):.2f}"
+                shown += (
+                    f"; relative class means: 0-3 at least {min(l[0] for l in levels):.2f}, 6-9 at most {max(l[1] for l in levels):.2f}"
+                )
                 wanted = "0-3 above 1, 6-9 below 1"
             yield f"MNIST {scheme} {method} rho = {params['rho']:g}", "class scaling against truth", shown, wanted
 
@@ -109,7 +113,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
-    print(f"uotlab {uotlab.__version__}, torch {torch.__version__}, {options.seeds} seeds\n\n| run | figure | measured | wanted |\n|---|---|---|---|")
+    print(
+        f"uotlab {uotlab.__version__}, torch {torch.__version__}, {options.seeds} seeds\n\n| run | figure | measured | wanted |\n|---|---|---|---|"
+    )
     for part in options.parts or PARTS:
         for row in PARTS[part](options.seeds, options.device):
             print("| " + " | ".join(row) + " |", flush=True)

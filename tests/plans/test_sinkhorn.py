@@ -1,0 +1,133 @@
+"""Sinkhorn against closed forms, POT and its own certificate."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import uotlab
+from uotlab.plans.sinkhorn import round_plan, sinkhorn
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(60, 2)), RNG.normal(size=(70, 2)) * 0.7 + 1
+RHOS = [(0.05, 0.05), (0.3, 2.0), (10.0, 10.0), (math.inf, math.inf), (math.inf, 0.5), (0.5, math.inf)]
+
+
+def test_two_diracs():
+    """METHODS section 0: a = 1, b = 2, C = 4, rho = (2, .5): mass .2319182, value 2.4202045."""
+    for eps in (1e-2, 1e-3):
+        plan = sinkhorn([[0.0]], [[2.0]], a=[1.0], b=[2.0], eps=eps, rho1=2, rho2=0.5, scale_cost=False)
+        assert plan.mass == pytest.approx(0.23191820, abs=0.3 * eps)
+        assert plan.unregularised == pytest.approx(2.42020450, abs=eps**2 + 1e-6)
+
+
+def test_one_dimensional_gaussians():
+    """Closed form with m = (0, 1.5), s = (.8, .5), masses (1, 1.4), rho = 1: value .85869, mass .77066."""
+    grid = np.linspace(-3.5, 4, 400)[:, None]
+    a, b = (np.exp(-((grid[:, 0] - m) ** 2) / (2 * s * s)) for m, s in ((0, 0.8), (1.5, 0.5)))
+    a, b = a / a.sum(), 1.4 * b / b.sum()
+    found = [sinkhorn(grid, grid, a, b, eps=eps, rho1=1, rho2=1, scale_cost=False) for eps in (0.02, 0.01)]
+    value, mass = (2 * f1 - f0 for f0, f1 in ([p.unregularised for p in found], [p.mass for p in found]))
+    assert value == pytest.approx(0.85869, abs=3e-4)
+    assert mass == pytest.approx(0.77066, abs=4e-3)
+
+
+@pytest.mark.parametrize(("rho1", "rho2"), [(0.05, 0.05), (1.0, 1.0), (5.0, 5.0)])
+@pytest.mark.parametrize("eps", [0.2, 0.03])
+def test_agrees_with_pot(eps, rho1, rho2):
+    ot = pytest.importorskip("ot")
+    C = ot.dist(X, Y)
+    C /= C.mean()
+    wanted = ot.unbalanced.sinkhorn_knopp_unbalanced(
+        np.full(60, 1 / 60), np.full(70, 1 / 70), C, eps, rho1, "kl", stopThr=1e-13, numItermax=200_000
+    )
+    plan = sinkhorn(X, Y, eps=eps, rho1=rho1, rho2=rho2, tol=1e-12)
+    assert np.abs(plan.P - wanted).sum() < 5e-6  # L1 error is about the square root of the certificate
+
+
+@pytest.mark.parametrize(("rho1", "rho2"), RHOS)
+@pytest.mark.parametrize("eps", [0.5, 0.05, 0.005])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_certificate_and_marginals(eps, rho1, rho2, dtype):
+    plan = sinkhorn(X.astype(dtype), Y.astype(dtype), eps=eps, rho1=rho1, rho2=rho2)
+    assert plan.converged and 0 <= plan.certificate <= (1e-4 if dtype == np.float32 else 1e-6)
+    assert plan.P.dtype == dtype and plan.f.shape == (60,) and plan.g.shape == (70,)
+    assert plan.value == pytest.approx(sum(plan.parts.values()))
+    held = 1e-6 if dtype == np.float32 else 1e-12
+    if math.isinf(rho1):
+        np.testing.assert_allclose(plan.P.sum(1), plan.a, atol=held)
+    if math.isinf(rho2):
+        np.testing.assert_allclose(plan.P.sum(0), plan.b, atol=held)
+
+
+def test_scaling_comes_from_the_potentials():
+    """d pi_1/d mu = exp(-f / rho1) for KL, METHODS section 0."""
+    plan = sinkhorn(X, Y, eps=0.05, rho1=0.5, rho2=2.0, tol=1e-10)
+    np.testing.assert_allclose(plan.scaling(), np.exp(-plan.f / (0.5 * plan.cost_scale)), rtol=1e-4)
+    np.testing.assert_allclose(plan.target_scaling(), np.exp(-plan.g / (2 * plan.cost_scale)), rtol=1e-3)
+
+
+def test_masses_are_not_normalised():
+    one = sinkhorn(X, Y, eps=0.05, rho1=1, rho2=1, tol=1e-10)
+    three = sinkhorn(X, Y, a=np.full(60, 3 / 60), b=np.full(70, 3 / 70), eps=0.05, rho1=1, rho2=1, tol=1e-10)
+    assert three.mass > 2 * one.mass
+    assert one.mass < 1
+
+
+def test_a_permutation_is_found():
+    order = RNG.permutation(30)
+    grid = np.stack(np.meshgrid(np.arange(6.0), np.arange(5.0)), -1).reshape(-1, 2)
+    plan = sinkhorn(grid, grid[order] + 0.1, eps=0.005)
+    assert (plan.P.argmax(1) == np.argsort(order)).all()
+
+
+def test_points_without_mass_and_far_outliers():
+    a = np.full(60, 1 / 59)
+    a[0] = 0
+    y = np.concatenate([Y, [[1e3, 1e3]]])
+    plan = sinkhorn(X, y, a=a, eps=0.01, rho1=0.1, rho2=0.1)
+    assert plan.converged and np.isfinite(plan.P).all()
+    assert (plan.P[0] == 0).all()
+    assert plan.P[:, -1].sum() < 1e-6
+
+
+def test_warm_start_to_a_smaller_eps():
+    first = sinkhorn(X, Y, eps=0.1, rho1=0.2, rho2=0.2)
+    warm = sinkhorn(X, Y, eps=0.01, rho1=0.2, rho2=0.2, init=(first.f, first.g))
+    cold = sinkhorn(X, Y, eps=0.01, rho1=0.2, rho2=0.2)
+    assert warm.converged and warm.value == pytest.approx(cold.value, rel=1e-5)
+
+
+def test_pairs_follow_the_plan():
+    plan = sinkhorn(torch.tensor(X[:5]), torch.tensor(Y[:4]), eps=0.1, rho1=1, rho2=1)
+    i, j = plan.sample_pairs(40_000, torch.Generator().manual_seed(0))
+    counts = torch.zeros(5, 4).index_put((i, j), torch.ones(40_000), accumulate=True) / 40_000
+    assert float((counts - plan.P / plan.P.sum()).abs().max()) < 0.01
+    assert isinstance(plan.barycentric_map(), torch.Tensor)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"eps": 0}, "eps must be positive|eps must be a positive"),
+        ({"rho1": -1}, "rho1 must be positive"),
+        ({"tol": 0}, "tol must be positive"),
+        ({"a": np.zeros(60)}, "a must have some mass"),
+        ({"a": -np.ones(60)}, "a must not be negative"),
+        ({"b": np.full(70, 2.0)}, "masses differ"),
+        ({"cost": "sqeuclidian"}, "Did you mean 'sqeuclidean'"),
+        ({"y": Y[:, :1]}, "same number of columns"),
+        ({"y": np.full((3, 2), np.nan)}, "NaN or infinite"),
+    ],
+)
+def test_bad_input_is_one_sentence(arguments, sentence):
+    with pytest.raises(uotlab.InputError, match=sentence):
+        sinkhorn(**{"x": X, "y": Y, **arguments})
+
+
+def test_rounding_keeps_hard_marginals():
+    P = torch.rand(4, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    a, b = torch.full((4,), 0.25, dtype=torch.float64), torch.full((5,), 0.2, dtype=torch.float64)
+    Q = round_plan(P, a, b)
+    assert torch.allclose(Q.sum(1), a) and torch.allclose(Q.sum(0), b) and bool((Q >= 0).all())
