@@ -179,3 +179,12 @@ def test_forged_events_change_nothing(event):
 def test_a_drawing_has_an_end():
     more = [{"act": "add", "side": "source", "x": 0, "y": 0, "mass": 1}] * (MOST_POINTS + 5)
     assert len(happen(*more)[0]) == MOST_POINTS
+
+
+def test_a_dataset_opens_by_its_link_and_nonsense_is_left_out():
+    for given, shown in (("circles", "circles"), ("nonsense", next(iter(DATASETS)))):
+        at = AppTest.from_file(PAGE, default_timeout=60)
+        at.query_params["look"] = given
+        at.run()
+        assert not at.exception
+        assert at.selectbox(key="look").value == shown

@@ -98,3 +98,12 @@ def _seconds(view, arrays) -> float:
     start = time.perf_counter()
     view.traces(arrays)
     return time.perf_counter() - start
+
+
+@pytest.mark.parametrize(("name", "snapshot"), CASES)
+def test_colour_scales_are_ones_the_browser_knows(name, snapshot):
+    """plotly.js knows fewer names than plotly.py, and draws an unknown one in red and blue without a word."""
+    for trace in VIEWS[name]().traces(SNAPSHOTS[snapshot]):
+        for holder in (trace, trace.get("marker", {})):
+            scale = holder.get("colorscale", [])
+            assert isinstance(scale, list) or scale in {"Cividis", "Viridis", "Greys"}, scale

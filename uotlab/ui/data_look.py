@@ -16,6 +16,7 @@ from uotlab.ui.config import preview, problem_of
 from uotlab.ui.form import form
 from uotlab.ui.live import live
 from uotlab.ui.open_lab import open_in_lab
+from uotlab.ui.state import start_with
 from uotlab.views.base import SOURCE, TARGET
 from uotlab.views.style import axis, quiet_layout
 
@@ -29,9 +30,10 @@ def look() -> None:
     left, right = st.columns([2, 5], gap="large")
     with left:
         names = [name for name, cls in DATASETS.items() if cls.group != OWN]
-        name = st.selectbox(
-            "Dataset", names, format_func=lambda k: f"{DATASETS[k].group} · {DATASETS[k].title}", key="look", bind="query-params"
-        )
+        if st.query_params.get("look") in names:
+            start_with("look", st.query_params["look"])
+        name = st.selectbox("Dataset", names, format_func=lambda k: f"{DATASETS[k].group} · {DATASETS[k].title}", key="look")
+        st.query_params["look"] = name
         cls = DATASETS[name]
         st.caption(cls.summary)
         n = st.number_input("Points a side", 2, 1_000_000, cls.default_n, step=500, key=f"look_n_{name}")
@@ -45,8 +47,9 @@ def look() -> None:
 def show(spec: RunSpec, key: str) -> None:
     """Picture, counts, classes, notes and download of the data of a spec; one sentence where they cannot be made."""
     try:
-        problem = problem_of(spec)
-        picture = preview(spec)
+        with st.spinner("Making the data"):
+            problem = problem_of(spec)
+            picture = preview(spec)
     except InputError as error:
         st.error(str(error), icon=":material/error:")
         return

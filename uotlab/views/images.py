@@ -42,7 +42,7 @@ class ImagesView(View):
             "z": grid.mosaic(xi if scaling == "size" else None),
             "zmin": 0,
             "zmax": 1,
-            "colorscale": "Greys_r",
+            "colorscale": [[0, "#000000"], [1, "#FFFFFF"]],
             "showscale": False,
             "zsmooth": False,
             "hoverinfo": "skip",
