@@ -47,9 +47,8 @@ def main() -> None:
     for rows in (1000, options.rows):
         command = [sys.executable, __file__, "--one", "--rows", str(rows), "--steps", str(options.steps)]
         used[rows] = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
-    print(
-        f"n = 1000: {used[1000]:.0f} MB; n = {options.rows}: {used[options.rows]:.0f} MB; more by {used[options.rows] - used[1000]:.0f} MB (wanted: at most 150)"
-    )
+    more = used[options.rows] - used[1000]
+    print(f"n = 1000: {used[1000]:.0f} MB; n = {options.rows}: {used[options.rows]:.0f} MB; more by {more:.0f} MB (wanted: at most 150)")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,6 @@ import uotlab
 from uotlab.methods.fm import flow_matching_loss
 from uotlab.methods.uotfm import rescaling_loss
 from uotlab.methods.uotm import map_loss, potential_loss
-from uotlab.nets.training import ema_copy
 from uotlab.plans.sinkhorn import certify
 
 for backend in ("JAX", "TENSORFLOW", "CUPY"):

@@ -64,7 +64,8 @@ def test_class_scaling_correlations():
     up = torch.tensor([0.5, 1.0, 2.0]).repeat_interleave(40)
     good = METRICS["class-scaling"]()(scored(x, x, x, up, x_labels=labels, truth=truth))
     bad = METRICS["class-scaling"]()(scored(x, x, x, 1 / up, x_labels=labels, truth=truth))
-    assert list(good.values()) == pytest.approx([1, 1]) and list(bad.values()) == pytest.approx([-1, -1])
+    assert list(good.values()) == pytest.approx([1, 1])
+    assert list(bad.values()) == pytest.approx([-1, -1])
 
 
 def test_labels_kept():
@@ -72,7 +73,8 @@ def test_labels_kept():
     labels = np.repeat(["l", "r"], 50)
     kept = METRICS["label-kept"]()(scored(x, x, x, x_labels=labels, y_labels=labels))
     crossed = METRICS["label-kept"]()(scored(x, x, x.flip(0), x_labels=labels, y_labels=labels))
-    assert kept["label kept plain"] == 1 and crossed["label kept plain"] == 0
+    assert kept["label kept plain"] == 1
+    assert crossed["label kept plain"] == 0
 
 
 def test_straight_paths_are_straight():
@@ -92,4 +94,6 @@ def test_every_metric_gives_finite_numbers_or_nothing(name):
         for xi in (None, torch.rand(len(x), generator=torch.Generator().manual_seed(0))):
             values = metric(scored(x, y, x + 1, xi, None if xi is None else torch.ones(len(y))))
             assert all(math.isfinite(v) for v in values.values())
-    assert metric.title and metric.summary and metric.better in ("lower", "higher", "neither")
+    assert metric.title
+    assert metric.summary
+    assert metric.better in ("lower", "higher", "neither")

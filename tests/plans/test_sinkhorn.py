@@ -51,8 +51,11 @@ def test_agrees_with_pot(eps, rho1, rho2):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_certificate_and_marginals(eps, rho1, rho2, dtype):
     plan = sinkhorn(X.astype(dtype), Y.astype(dtype), eps=eps, rho1=rho1, rho2=rho2)
-    assert plan.converged and 0 <= plan.certificate <= (1e-4 if dtype == np.float32 else 1e-6)
-    assert plan.P.dtype == dtype and plan.f.shape == (60,) and plan.g.shape == (70,)
+    assert plan.converged
+    assert 0 <= plan.certificate <= (1e-4 if dtype == np.float32 else 1e-6)
+    assert plan.P.dtype == dtype
+    assert plan.f.shape == (60,)
+    assert plan.g.shape == (70,)
     assert plan.value == pytest.approx(sum(plan.parts.values()))
     held = 1e-6 if dtype == np.float32 else 1e-12
     if math.isinf(rho1):
@@ -87,7 +90,8 @@ def test_points_without_mass_and_far_outliers():
     a[0] = 0
     y = np.concatenate([Y, [[1e3, 1e3]]])
     plan = sinkhorn(X, y, a=a, eps=0.01, rho1=0.1, rho2=0.1)
-    assert plan.converged and np.isfinite(plan.P).all()
+    assert plan.converged
+    assert np.isfinite(plan.P).all()
     assert (plan.P[0] == 0).all()
     assert plan.P[:, -1].sum() < 1e-6
 
@@ -96,7 +100,8 @@ def test_warm_start_to_a_smaller_eps():
     first = sinkhorn(X, Y, eps=0.1, rho1=0.2, rho2=0.2)
     warm = sinkhorn(X, Y, eps=0.01, rho1=0.2, rho2=0.2, init=(first.f, first.g))
     cold = sinkhorn(X, Y, eps=0.01, rho1=0.2, rho2=0.2)
-    assert warm.converged and warm.value == pytest.approx(cold.value, rel=1e-5)
+    assert warm.converged
+    assert warm.value == pytest.approx(cold.value, rel=1e-5)
 
 
 def test_pairs_follow_the_plan():
@@ -130,4 +135,6 @@ def test_rounding_keeps_hard_marginals():
     P = torch.rand(4, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     a, b = torch.full((4,), 0.25, dtype=torch.float64), torch.full((5,), 0.2, dtype=torch.float64)
     Q = round_plan(P, a, b)
-    assert torch.allclose(Q.sum(1), a) and torch.allclose(Q.sum(0), b) and bool((Q >= 0).all())
+    assert torch.allclose(Q.sum(1), a)
+    assert torch.allclose(Q.sum(0), b)
+    assert bool((Q >= 0).all())
