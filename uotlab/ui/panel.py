@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from uotlab.data.base import DATASETS
@@ -81,7 +82,7 @@ def _picture(source: Job | Still, job: Job | None) -> None:
     drawn = snapshot if snapshot is not None or still is None else find(still).snapshot  # type: ignore[union-attr]
     views = views_of(arrays_of(drawn)) if drawn is not None else ["data"]
     view = _choose(views)
-    options = _options(view)
+    options = _options(view, drawn.arrays if drawn is not None else {})
     live(
         source.id, view, options, key="live", state=source.state if isinstance(source, Job) else "still",
         views=views_of(arrays_of(snapshot)) if snapshot is not None else (), metrics=_status_metrics(job),
@@ -108,7 +109,7 @@ def _choose(views: list[str]) -> str:
     return picked or now
 
 
-def _options(view: str) -> dict[str, Any]:
+def _options(view: str, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """The view's options as widgets: toggles in one row of pills, choices and sliders beside them."""
     options: Mapping[str, Any] = VIEWS[view].options
     toggles = [name for name, default in options.items() if isinstance(default, bool)]
@@ -122,6 +123,12 @@ def _options(view: str) -> dict[str, Any]:
         for name, default in options.items():
             key = f"v.{view}.{name}"
             if isinstance(default, tuple):
+                if "class" in default and (not _has_classes(arrays) or (view == "data" and not _is_plane(arrays))):
+                    default = tuple(choice for choice in default if choice != "class")
+                if len(default) < 2:
+                    continue
+                if st.session_state.get(key) not in default:
+                    st.session_state[key] = default[0]
                 state.start_with(key, default[0])
                 words = f"{title(name)}: "
                 show = partial(_labelled, words)
@@ -130,6 +137,14 @@ def _options(view: str) -> dict[str, Any]:
                 state.start_with(key, default)
                 answers[name] = st.slider(title(name), 0.0, 1.0, step=0.01, key=key, width=220)
     return answers
+
+
+def _has_classes(arrays: Mapping[str, np.ndarray]) -> bool:
+    return "x_label" in arrays and len(np.unique(arrays["x_label"])) > 1
+
+
+def _is_plane(arrays: Mapping[str, np.ndarray]) -> bool:
+    return "x_image" not in arrays and ("x2" in arrays or arrays["x"].shape[1] > 1)
 
 
 def _labelled(words: str, value: str) -> str:
