@@ -156,3 +156,10 @@ def np_normal(n, k):
     import numpy as np
 
     return np.random.default_rng(0).normal(size=(n, k)).astype(np.float32)
+
+
+def test_plan_of_a_fit_is_of_the_kind_it_was_asked_with(problem):
+    fitted = uotlab.fit("uotfm", problem, steps=1, batch_size=16, width=8, device="cpu")
+    x, y = (m.points[:7] for m in problem.marginals)
+    assert type(fitted.plan(x, y).P) is type(x)
+    assert isinstance(fitted.plan(torch.from_numpy(x), torch.from_numpy(y)).scaling(), torch.Tensor)

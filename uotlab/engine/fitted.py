@@ -156,7 +156,8 @@ class Fitted:
         require(self.method, "plan")
         points, targets = (self._points(name, p).to(self.state.device) for name, p in (("x", x), ("y", y)))
         with undisturbed(self.state):
-            return self.method.plan(self.state, points, targets)
+            found = self.method.plan(self.state, points, targets)
+        return found.like(x)
 
     def evaluate(self, n: int = 4000, seed: int = 1) -> dict[str, float]:
         """All metrics that apply, on fresh draws where the problem can draw them, else on the held-out points.

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -52,6 +52,11 @@ class Plan:
     def unregularised(self) -> float:
         """`value` without the entropy part: what tends to the unregularised optimum as eps goes to 0."""
         return self.value - self.parts["entropy"]
+
+    def like(self, reference: Any) -> "Plan":
+        """The same plan with its arrays of the kind of `reference`, numpy or torch."""
+        held = {k: like(reference, as_tensor(getattr(self, k), k)) for k in ("P", "f", "g", "a", "b", "x", "y")}
+        return replace(self, **held)
 
     def scaling(self) -> Any:
         """xi = d pi_1 / d mu at the source points, (n,): above 1 mass grows, below 1 it shrinks. NaN where a = 0."""
