@@ -145,6 +145,8 @@ async def figure(request: Request) -> Response:
 @answers
 async def control(request: Request) -> Response:
     """POST {"job": id, "do": "pause" | "resume" | "step" | "stop" | "speed" | "extend", "value": number or null}."""
+    if request.method != "POST":
+        raise Refused(405, "Control is by POST only.")
     try:
         asked = json.loads(await request.body())
         name, do, value = asked["job"], asked["do"], asked.get("value")
@@ -184,6 +186,6 @@ def watch(source: Job | Still) -> None:
 ROUTES = [
     Route("/live/frame", frame, methods=["GET"]),
     Route("/live/figure", figure, methods=["GET"]),
-    Route("/live/control", control, methods=["POST"]),
+    Route("/live/control", control, methods=["GET", "POST"]),  # a GET that is not ours would get the page itself
     Route("/live/plotly.min.js", plotly_js, methods=["GET"]),
 ]
