@@ -105,7 +105,8 @@ def uotfm_pair(problem: uotlab.Problem) -> tuple[Callable[[], object], Callable[
     print(f"UOT-FM: eps {method.eps}, rho 1, POT stopThr {threshold:g} (median certificate {gap:.1e}), ours stops at {method.plan_tol:g}")
     xs, ys = (endless(torch.from_numpy(m.points), 256) for m in problem.marginals)
     rng = np.random.default_rng(0)
-    nets = (plain.v, plain.u, plain.w)
+    nets = (plain.v, plain.rescaling["u"], plain.rescaling["w"])
+    averages = (plain.v_ema, plain.rescaling_ema["u"], plain.rescaling_ema["w"])
     optimisers = [slow_adam(net, method.lr) for net in nets]
 
     def plain_step() -> None:
@@ -119,10 +120,10 @@ def uotfm_pair(problem: uotlab.Problem) -> tuple[Callable[[], object], Callable[
         t = torch.rand(256)
         loss = flow_matching_loss(plain.v, x[i], y[j], t, torch.zeros_like(x), 0.0) / plain.v.standard.spread**2
         p1, p2 = (torch.from_numpy(256 * P.sum(k)).float() for k in (1, 0))
-        loss = loss + rescaling_loss(plain.u(x), plain.w(y), p1, p2)
+        loss = loss + rescaling_loss(nets[1](x), nets[2](y), p1, p2)
         loss.backward()
         nn.utils.clip_grad_norm_(plain.v.parameters(), 1.0)
-        for optimiser, net, average in zip(optimisers, nets, (plain.v_ema, plain.u_ema, plain.w_ema), strict=True):
+        for optimiser, net, average in zip(optimisers, nets, averages, strict=True):
             optimiser.step()
             slow_average(average, net, method.ema)
         loss.item()

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from uotlab.arrays import masses
 from uotlab.errors import InputError
@@ -37,14 +37,11 @@ def rescaling_loss(u_x: Tensor, w_y: Tensor, p1: Tensor, p2: Tensor) -> Tensor:
 
 @dataclass(eq=False)
 class CoupledState(FlowState):
-    """A flow with its two re-weighting nets."""
+    """A flow with its two re-weighting nets, "u" on the source and "w" on the target."""
 
-    u: ScalingNet
-    u_ema: ScalingNet
-    u_optimiser: torch.optim.Adam
-    w: ScalingNet
-    w_ema: ScalingNet
-    w_optimiser: torch.optim.Adam
+    rescaling: nn.ModuleDict
+    rescaling_ema: nn.ModuleDict
+    rescaling_optimiser: torch.optim.Adam
 
 
 @METHODS.register("uotfm")
@@ -82,10 +79,11 @@ class UOTFM(FM):
 
     def init(self, problem: Problem, rng: torch.Generator, device: torch.device) -> CoupledState:
         flow = super().init(problem, rng, device)
-        u, w = (ScalingNet(flow.v.standard, problem.d, self.scaling_width, 2, rng).to(device) for _ in range(2))
+        nets = {k: ScalingNet(flow.v.standard, problem.d, self.scaling_width, 2, rng) for k in ("u", "w")}
+        rescaling = nn.ModuleDict(nets).to(device)
         parts = {f.name: getattr(flow, f.name) for f in fields(flow) if f.init}
         return CoupledState(
-            **parts, u=u, u_ema=ema_copy(u), u_optimiser=adam(u, self.lr), w=w, w_ema=ema_copy(w), w_optimiser=adam(w, self.lr)
+            **parts, rescaling=rescaling, rescaling_ema=ema_copy(rescaling), rescaling_optimiser=adam(rescaling, self.lr)
         )
 
     def pairs(self, state: CoupledState, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
@@ -98,28 +96,21 @@ class UOTFM(FM):
         return x[i], y[j], {"re-weighting loss": loss, "plan mass": P.sum()}
 
     def _learn_rescaling(self, state: CoupledState, x: Tensor, y: Tensor, p1: Tensor, p2: Tensor) -> Tensor:
-        total = torch.zeros(())
-        rho = state.penalty
-        for net, average, optimiser, points, wanted, weight in (
-            (state.u, state.u_ema, state.u_optimiser, x, p1, rho.rho1),
-            (state.w, state.w_ema, state.w_optimiser, y, p2, rho.rho2),
-        ):
-            if math.isinf(weight):
-                continue  # a held marginal has density 1, nothing to learn
-            set_lr(optimiser, decayed(self.lr, state.step, self.lr_half))
-            loss = (net(points) - wanted).square().mean()
-            descend(loss, net, optimiser)
-            ema_update(average, net, self.ema, state.step)
-            total = total + loss.detach().cpu()
-        return total
+        if state.penalty.balanced:
+            return torch.zeros(())  # held marginals have density 1, nothing to learn
+        set_lr(state.rescaling_optimiser, decayed(self.lr, state.step, self.lr_half))
+        loss = rescaling_loss(state.rescaling["u"](x), state.rescaling["w"](y), p1, p2)
+        descend(loss, state.rescaling, state.rescaling_optimiser)
+        ema_update(state.rescaling_ema, state.rescaling, self.ema, state.step)
+        return loss.detach()
 
     def scaling(self, state: CoupledState, x: Tensor) -> Tensor:
-        """u(x), learned from the mini-batch plans' source marginals."""
-        return torch.ones_like(x[:, 0]) if math.isinf(state.penalty.rho1) else state.u_ema(x)
+        """u(x), learned from the mini-batch plans' source marginals; 1 where that marginal is held."""
+        return torch.ones_like(x[:, 0]) if math.isinf(state.penalty.rho1) else state.rescaling_ema["u"](x)
 
     def target_scaling(self, state: CoupledState, y: Tensor) -> Tensor:
-        """w(y), learned from the mini-batch plans' target marginals."""
-        return torch.ones_like(y[:, 0]) if math.isinf(state.penalty.rho2) else state.w_ema(y)
+        """w(y), learned from the mini-batch plans' target marginals; 1 where that marginal is held."""
+        return torch.ones_like(y[:, 0]) if math.isinf(state.penalty.rho2) else state.rescaling_ema["w"](y)
 
     def plan(self, state: CoupledState, x: Tensor, y: Tensor) -> Plan:
         """The entropic plan between given points at the run's cost, eps and rho: what a batch of this size is trained on."""
