@@ -24,7 +24,7 @@ from torch import Tensor
 
 from uotlab.engine.asking import chunked, is_stochastic, undisturbed
 from uotlab.engine.scoring import evaluation, first_label, held_draws
-from uotlab.methods.base import HasPath, HasScaling, HasTargetScaling, Method, State
+from uotlab.methods.base import HasPath, HasPreview, HasScaling, HasTargetScaling, Method, State
 from uotlab.metrics.base import evaluate
 from uotlab.problem import Measure, Problem
 
@@ -117,7 +117,7 @@ class Camera:
         scene = self._scene(self._still if still and self._still else LIVE)
         start = time.perf_counter()
         with undisturbed(self.state):
-            arrays = scene.static | self._moving(scene)
+            arrays = scene.static | self._moving(scene, still)
             self._per_point = (time.perf_counter() - start) / max(len(scene.x), 1)
             arrays |= self._sometimes(scene, still)
         return arrays
@@ -144,9 +144,10 @@ class Camera:
             scene = self._scenes[n] = Scene(source, target, self.axes, self._classes, self.problem)
         return scene
 
-    def _moving(self, scene: Scene) -> Arrays:
+    def _moving(self, scene: Scene, still: bool) -> Arrays:
         method = self.method
-        Tx = self._ask(method.transport, scene.x_tensor)
+        transport = method.preview if isinstance(method, HasPreview) and not still else method.transport
+        Tx = self._ask(transport, scene.x_tensor)
         arrays: Arrays = {"Tx": Tx}
         if self.axes is not None:
             arrays["Tx2"] = self.axes(Tx)

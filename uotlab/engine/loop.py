@@ -19,7 +19,7 @@ Outcome = Literal["done", "paused", "stopped"]
 Publish = Callable[[int, Mapping[str, float], bool], None]
 
 FRAME_SECONDS = 0.1  #: wall time between two looks at a run
-FRAME_SHARE = 0.08  #: at most this share of the time goes into looks
+FRAME_SHARE = 0.1  #: at most this share of the time goes into looks
 CHECKPOINT_SECONDS = 20.0
 CHECKPOINT_SHARE = 0.02
 GUARD_STEPS = 100  #: steps between two looks at all parameters

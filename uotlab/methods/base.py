@@ -246,3 +246,9 @@ class HasStochasticMap(Protocol):
 
     def transport(self, state: Any, x: Tensor, z: Tensor | None = None) -> Tensor:
         """T(x, z); z drawn when None."""
+
+
+@runtime_checkable
+class HasPreview(Protocol):
+    def preview(self, state: Any, x: Tensor) -> Tensor:
+        """A cheaper, rougher T(x) for moving pictures, where T itself costs many evaluations; (n, d) -> (n, d)."""

@@ -23,6 +23,7 @@ from uotlab.penalty import Penalty
 from uotlab.problem import Problem
 
 EVALUATIONS = {"euler": 1, "midpoint": 2, "rk4": 4}  #: velocity evaluations in one step of each fixed-step solver
+PREVIEW_STEPS = 6
 
 
 def flow_matching_loss(v: Any, x: Tensor, y: Tensor, t: Tensor, e: Tensor, sigma: float) -> Tensor:
@@ -102,6 +103,12 @@ class FM(Method):
 
     def transport(self, state: FlowState, x: Tensor) -> Tensor:
         return self.path(state, x, torch.tensor([0.0, 1.0]))[:, -1]
+
+    def preview(self, state: FlowState, x: Tensor) -> Tensor:
+        """T(x) by few Euler steps, for pictures while training; `transport` is what counts."""
+        for k in range(PREVIEW_STEPS):
+            x = x + state.v_ema(x.new_full((len(x),), k / PREVIEW_STEPS), x) / PREVIEW_STEPS
+        return x
 
     def path(self, state: FlowState, x: Tensor, ts: Tensor) -> Tensor:
         """Positions at increasing times ts (t,), the flow started at t = 0: (n, d) -> (n, t, d)."""

@@ -82,9 +82,7 @@ class UOTFM(FM):
         nets = {k: ScalingNet(flow.v.standard, problem.d, self.scaling_width, 2, rng) for k in ("u", "w")}
         rescaling = nn.ModuleDict(nets).to(device)
         parts = {f.name: getattr(flow, f.name) for f in fields(flow) if f.init}
-        return CoupledState(
-            **parts, rescaling=rescaling, rescaling_ema=ema_copy(rescaling), rescaling_optimiser=adam(rescaling, self.lr)
-        )
+        return CoupledState(**parts, rescaling=rescaling, rescaling_ema=ema_copy(rescaling), rescaling_optimiser=adam(rescaling, self.lr))
 
     def pairs(self, state: CoupledState, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         a, b = (masses(None, len(z), "weights").to(z.device) * m.mass for z, m in zip((x, y), state.problem.marginals, strict=True))
