@@ -5,12 +5,14 @@ import gc
 import streamlit as st
 
 import uotlab
+from uotlab.engine.runner import warm_up
 from uotlab.ui.registries import discover
 from uotlab.ui.routes import ROUTES
 
 __all__ = ["app", "uotlab"]
 
 discover()
+warm_up()
 # what is alive now stays: the collector need not walk through torch while a job trains
 gc.freeze()
 

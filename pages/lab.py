@@ -1,4 +1,4 @@
-"""Lab: choose data, method and balance, press Train, and watch the map learn."""
+"""Lab: choose data, method and balance, press Play, and watch the map learn."""
 
 import streamlit as st
 

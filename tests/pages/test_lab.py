@@ -51,7 +51,7 @@ def job_of(at):
 def test_opens_ready_with_one_play_button(lab):
     assert not lab.exception
     assert not told(lab)
-    assert lab.button(key="play").label == "Train"
+    assert lab.button(key="play").label == "Play"
     assert query(lab)["method"] == state.RECIPE.method
     assert "job" not in query(lab)
 
@@ -166,7 +166,7 @@ def test_nonsense_in_the_address_is_one_sentence_and_defaults(bad):
     at.run()
     assert not at.exception
     assert "address" in told(at)
-    assert at.button(key="play").label == "Train"
+    assert at.button(key="play").label == "Play"
 
 
 def test_forged_job_is_one_sentence():

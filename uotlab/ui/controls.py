@@ -42,14 +42,12 @@ def current_job() -> Job | None:
 
 
 def remember(job: Job) -> None:
-    """Make it the page's run, in the session and in the address."""
     """This session watches `job`, and the address says so."""
     st.session_state["job"] = job.id
     st.query_params["job"] = job.id
 
 
 def forget() -> None:
-    """The page has no run."""
     """This session watches no run."""
     st.session_state.pop("job", None)
     if "job" in st.query_params:
@@ -74,11 +72,11 @@ def controls(job: Job | None, spec: RunSpec) -> None:
     with st.container(horizontal=True, key="controls", vertical_alignment="center", gap="small"):
         now = job.state if job is not None else None
         if job is None:
-            _button("Train", "play", "play_arrow", lambda: train(spec), shortcut="P", type="primary")
+            _button("Play", "play", "play_arrow", lambda: train(spec), shortcut="P", type="primary")
         elif now in ACTIVE:
             _button("Pause", "play", "pause", lambda: settled(job, job.pause), shortcut="P", type="primary")
         elif now == "done":
-            _button("Train again", "play", "replay", lambda: train(spec), shortcut="P", type="primary")
+            _button("Play again", "play", "replay", lambda: train(spec), shortcut="P", type="primary")
         else:
             _button("Resume", "play", "play_arrow", job.resume, shortcut="P", type="primary")
         if job is not None:

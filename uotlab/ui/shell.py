@@ -24,7 +24,7 @@ def pages(folder: Path = ROOT / "pages") -> list:
     ]
 
 
-st.set_page_config(page_title="uotlab", page_icon=":material/science:", layout="wide", initial_sidebar_state=370)
+st.set_page_config(page_title="uotlab", page_icon=str(ASSETS / "icon.png"), layout="wide", initial_sidebar_state=370)
 st.html(ASSETS / "style.css")
 page = st.navigation(pages(), position="top")
 owner()
