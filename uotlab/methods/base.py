@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from torch import Tensor, nn
 
 from uotlab.costs import COSTS, Cost, make_cost
@@ -108,8 +108,8 @@ class Method(BaseModel, ABC):
             return values
         values = dict(values)
         for short in ("tau", "rho", "divergence"):
-            if short in values:
-                given = values.pop(short)
+            given = values.pop(short, None)
+            if given is not None:
                 if not any(cls.relaxed):
                     raise InputError(
                         f"{cls.name} keeps both marginals exactly, so {short} does not apply; leave it out or choose its unbalanced twin."
@@ -124,7 +124,7 @@ class Method(BaseModel, ABC):
                 raise InputError(f"Give rho{side} or tau{side}, not both: they are the same quantity in two units.")
             if not cls.relaxed[side - 1]:
                 for field_name in (f"tau{side}", f"rho{side}"):
-                    if values.get(field_name) is not None and not math.isinf(float(values[field_name])) and field_name in values:
+                    if values.get(field_name) is not None and not _is_infinite(values[field_name]):
                         raise InputError(f"{cls.name} keeps marginal {side} exactly, so {field_name} does not apply; leave it out.")
             name = values.get(f"divergence{side}")
             if name is not None:
@@ -132,6 +132,14 @@ class Method(BaseModel, ABC):
         if values.get("cost") is not None:
             values["cost"] = COSTS[values["cost"]].name
         return values
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        kind = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and kind is not bool:
+            raise InputError(f"{info.field_name} of {cls.name} must not be {value}: it is no yes-or-no setting.")
+        return value
 
     @model_validator(mode="after")
     def _check_sides(self) -> "Method":
@@ -147,6 +155,8 @@ class Method(BaseModel, ABC):
                     raise InputError(
                         f"tau{side} of {self.name} is the Sinkhorn exponent λ/(λ+eps) and must lie in (0, 1]; it is {tau:g}. 1 is balanced."
                     )
+        if self.convention == "cost-weight" and math.inf in (self.tau1, self.tau2):
+            raise InputError(f"tau of {self.name} multiplies the cost and must be finite; 0 is balanced.")
         return self
 
     # ---- what the engine calls -------------------------------------------------------------------
@@ -186,7 +196,13 @@ class Method(BaseModel, ABC):
         cost = problem.cost if self.cost is None and problem.cost is not None else make_cost(self.cost, self.cost_parameter)
         rng = torch.Generator().manual_seed(0)
         x, y = (m.sample(min(max(m.n, 2), CALIBRATION), rng) for m in problem.marginals[:2])
-        return cost.calibrated(x, y)
+        calibrated = cost.calibrated(x, y)
+        if not 1e-30 < calibrated.scale < 1e30:
+            raise InputError(
+                f"The mean cost between source and target is {calibrated.scale:g}, beyond what float32 networks can be trained on. "
+                "Rescale both by the same factor, such as their standard deviation."
+            )
+        return calibrated
 
     def check_feasible(self, problem: Problem, penalty: Penalty) -> None:
         """Raises InputError where both marginals are held but their masses differ."""
@@ -196,6 +212,13 @@ class Method(BaseModel, ABC):
                 f"Both marginals are held but their masses differ ({a:g} and {b:g}): no plan exists. "
                 "Give at least one side a finite rho, or weights of equal total."
             )
+
+
+def _is_infinite(value: Any) -> bool:
+    try:
+        return math.isinf(float(value))
+    except (TypeError, ValueError):
+        return False
 
 
 @runtime_checkable

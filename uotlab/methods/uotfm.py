@@ -87,9 +87,14 @@ class UOTFM(FM):
     def pairs(self, state: CoupledState, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         a, b = (masses(None, len(z), "weights").to(z.device) * m.mass for z, m in zip((x, y), state.problem.marginals, strict=True))
         C = state.cost.matrix(x, y)
-        found = solve(C, a, b, self.eps, state.penalty, self.plan_tol)
+        work = torch.float64 if self.plan_tol < 1e-5 else torch.float32
+        found = solve(C, a, b, self.eps, state.penalty, self.plan_tol, dtype=work)
         P = plan_matrix(C, a, b, found.f, found.g, self.eps)
-        i, j = sample_pairs(P, len(x), state.rng)
+        shown = P
+        if not float(P.sum()) > 1e-200:  # so little mass is transported that exp is 0: pairs come from the same plan, rescaled
+            top = (found.f[:, None] + found.g[None] - C).max()
+            shown = plan_matrix(C, a, b, found.f - top, found.g, self.eps)
+        i, j = sample_pairs(shown, len(x), state.rng)
         loss = self._learn_rescaling(state, x, y, (P.sum(1) / a).float(), (P.sum(0) / b).float())
         return x[i], y[j], {"re-weighting loss": loss, "plan mass": P.sum()}
 

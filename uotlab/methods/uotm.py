@@ -84,6 +84,7 @@ class UOTM(Method):
     beta2: float = Field(0.9, ge=0, lt=1, description="Adam's second moment decay")
     potential_steps: int = Field(1, ge=1, le=50, description="Potential steps for each map step")
     r1: float = Field(0.0, ge=0, description="Weight of the gradient penalty E|∇g(y)|² on target points (R1)")
+    r1_half: int = Field(0, ge=0, description="Steps after which R1 has fallen to half (as 1/(1 + step/steps)); 0 keeps it")
     ema: float = Field(0.9995, ge=0, lt=1, description="Decay of the moving average that is shown and evaluated; 0 is none")
     schedule: Literal["constant", "linear", "cosine"] = Field(
         "constant", description="Schedule of rho (UOTM-SD): rho is multiplied by alpha"
@@ -130,27 +131,27 @@ class UOTM(Method):
         return state.T_ema(x, self.draw_noise(state, len(x), fixed=True) if z is None else z)
 
     def potential(self, state: SemiDualState, y: Tensor) -> Tensor:
-        return self._g(state.g_ema, y, state.penalty)
+        return self._g(state.g_ema, y, self.scheduled(state))
 
     def scaling(self, state: SemiDualState, x: Tensor) -> Tensor:
         """xi(x) = psi1*'((g(Tx) - c(x, Tx)) / rho1), the source mass factor."""
         Tx = self.transport(state, x)
         gap = self.potential(state, Tx) - state.cost(x, Tx)
-        return weighted_star_grad(self.psi(1), state.penalty.rho1, gap)
+        return weighted_star_grad(self.psi(1), self.scheduled(state).rho1, gap)
 
     def target_scaling(self, state: SemiDualState, y: Tensor) -> Tensor:
         """psi2*'(-g(y) / rho2), the target mass factor."""
-        return weighted_star_grad(self.psi(2), state.penalty.rho2, -self.potential(state, y))
+        return weighted_star_grad(self.psi(2), self.scheduled(state).rho2, -self.potential(state, y))
 
     @property
     def stochastic(self) -> bool:
         return self.noise > 0
 
     def draw_noise(self, state: SemiDualState, n: int, *, fixed: bool = False) -> Tensor | None:
-        """z ~ N(0, I), (n, noise); `fixed` draws the same numbers at each call, so that pictures do not flicker."""
+        """z ~ N(0, I), (n, noise); `fixed` draws the same numbers at each call for one seed of `state.rng`: pictures do not flicker."""
         if not self.noise:
             return None
-        rng = torch.Generator().manual_seed(0) if fixed else state.rng
+        rng = torch.Generator().manual_seed(state.rng.initial_seed()) if fixed else state.rng
         return torch.randn(n, self.noise, generator=rng).to(state.device)
 
     def scheduled(self, state: SemiDualState) -> Penalty:
@@ -172,4 +173,5 @@ class UOTM(Method):
             return 0.0
         y = y.detach().requires_grad_(True)
         (grad,) = torch.autograd.grad(self._g(state.g, y, penalty).sum(), y, create_graph=True)
-        return self.r1 * grad.square().sum(1).mean()
+        weight = self.r1 / (1 + state.step / self.r1_half) if self.r1_half else self.r1
+        return weight * grad.square().sum(1).mean()
