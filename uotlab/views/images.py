@@ -33,7 +33,7 @@ class ImagesView(View):
     order = 15
     options: ClassVar[dict[str, Any]] = {"scaling": ("size", "dot", "none"), "targets": False, "range": tuple(RANGES)}
 
-    def traces(self, arrays: Arrays, *, scaling="size", targets=False, range="×4", **_: Any) -> list[dict[str, Any]]:
+    def traces(self, arrays: Arrays, *, scaling="size", targets=False, range="×2", **_: Any) -> list[dict[str, Any]]:
         grid = _Grid(arrays, targets)
         xi = f32(arrays["xi_image"]) if "xi_image" in arrays else None
         image = {

@@ -88,7 +88,7 @@ class LineMapView(_LineView):
     order = 14
     options: ClassVar[dict[str, Any]] = {"reference": True, "inversions": True, "color_by": ("scaling", "role"), "range": tuple(RANGES)}
 
-    def traces(self, arrays: Arrays, *, reference=True, inversions=True, color_by="scaling", range="×4", **_: Any) -> list[dict[str, Any]]:
+    def traces(self, arrays: Arrays, *, reference=True, inversions=True, color_by="scaling", range="×2", **_: Any) -> list[dict[str, Any]]:
         x, y, Tx = (f32(arrays[k])[:, 0] for k in ("x", "y", "Tx"))
         found = []
         if reference:

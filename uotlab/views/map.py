@@ -47,7 +47,7 @@ class MapView(View):
     def applies(self, arrays: Arrays) -> bool:
         return super().applies(arrays) and not is_line(arrays)
 
-    def traces(self, arrays: Arrays, *, source=True, target=True, mapped=True, arrows=True, color_by="scaling", range="×4", **_: Any):
+    def traces(self, arrays: Arrays, *, source=True, target=True, mapped=True, arrows=True, color_by="scaling", range="×2", **_: Any):
         x, y, Tx = (plane(arrays, name) for name in ("x", "y", "Tx"))
         xi = arrays.get("xi")
         by_class = color_by == "class" and "x_label" in arrays
@@ -102,7 +102,7 @@ class TargetScalingView(View):
     order = 35
     options: ClassVar[dict[str, Any]] = {"source": False, "range": tuple(RANGES)}
 
-    def traces(self, arrays: Arrays, *, source=False, range="×4", **_: Any) -> list[dict[str, Any]]:
+    def traces(self, arrays: Arrays, *, source=False, range="×2", **_: Any) -> list[dict[str, Any]]:
         zeta = arrays["zeta"]
         if is_line(arrays):
             at = f32(arrays["y"])[:, 0]

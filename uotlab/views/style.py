@@ -14,7 +14,7 @@ AXIS = "rgba(128,134,145,0.45)"
 FAINT = "rgba(128,134,145,0.40)"
 SHRINK, KEEP, GROW = "#7B5BD6", "#A9ADB5", "#E4572E"
 SCALING_COLORS = [[0.0, "#5B3CC4"], [0.25, "#8F79DE"], [0.5, KEEP], [0.75, "#EC8A63"], [1.0, "#DD3D13"]]
-RANGES = {"×4": 2.0, "×1.5": 0.585, "×16": 4.0}  #: choices of the colour scale's end -> its log2
+RANGES = {"×2": 1.0, "×1.25": 0.322, "×4": 2.0, "×16": 4.0}  #: choices of the colour scale's end -> its log2
 
 
 def f32(values: Any) -> np.ndarray:
@@ -64,7 +64,7 @@ def class_marker(labels: np.ndarray, names: Sequence[str], *, bar: bool = True) 
     return marker
 
 
-def scaling_marker(xi: np.ndarray, end: float = 2.0, *, bar: bool = True, title: str = "scaling (log2)") -> dict[str, Any]:
+def scaling_marker(xi: np.ndarray, end: float = 2.0, *, bar: bool = True, title: str = "scaling ξ") -> dict[str, Any]:
     """Marker fields that colour points by log2 of their scaling, centred at 1."""
     marker = {"color": log2_scaling(xi), "colorscale": SCALING_COLORS, "cmin": -end, "cmax": end, "showscale": bar}
     if bar:
@@ -72,7 +72,7 @@ def scaling_marker(xi: np.ndarray, end: float = 2.0, *, bar: bool = True, title:
     return marker
 
 
-def scaling_bar(end: float, title: str = "scaling (log2)") -> dict[str, Any]:
+def scaling_bar(end: float, title: str = "scaling ξ") -> dict[str, Any]:
     """A colour bar in factors: ½ halves the mass, 2 doubles it."""
     ticks = [-end, -end / 2, 0.0, end / 2, end]
     text = {-4.0: "1/16", -2.0: "1/4", -1.0: "1/2", 0.0: "1", 1.0: "2", 2.0: "4", 4.0: "16"}
