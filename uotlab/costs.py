@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from uotlab.errors import InputError
 from uotlab.registry import Registry
@@ -45,6 +45,7 @@ class Cost(ABC):
     def unscaled(self) -> Self:
         return replace(self, factor=1.0)
 
+    @torch.no_grad()
     def calibrated(self, x: Tensor, y: Tensor, a: Tensor | None = None, b: Tensor | None = None) -> Self:
         """The cost divided by its mean over all pairs of x and y (under the weights a, b when given).
 
@@ -199,7 +200,11 @@ class Feature(Cost):
     features: Callable[[Tensor], Tensor] | None = None
 
     def _map(self, x: Tensor) -> Tensor:
-        return x if self.features is None else self.features(x)
+        if self.features is None:
+            return x
+        owner = getattr(self.features, "__self__", self.features)  # of a bound method such as net.encode
+        own = next(owner.parameters(), x) if isinstance(owner, nn.Module) else x
+        return self.features(x.to(own.dtype)).to(x.dtype)
 
     def _pairs(self, x, y):
         return (self._map(x) - self._map(y)).square().sum(-1)

@@ -152,8 +152,8 @@ class PearsonChi2(Divergence):
         return (s - 1) ** 2
 
     def _star(self, t):
-        r = F.relu(t + 2)
-        return r * r / 4 - 1
+        t = t.clamp(min=-2)
+        return t * (1 + t / 4)  # relu(t + 2)²/4 - 1 would lose the digits of a small t
 
     def _star_grad(self, t):
         return F.relu(t / 2 + 1)
@@ -257,7 +257,8 @@ class Softplus(Divergence):
         return torch.where(s > 2, math.inf, torch.xlogy(s, s) + torch.xlogy(rest, rest))
 
     def _star(self, t):
-        return 2 * F.softplus(t) - 2 * LOG2
+        size = t.abs()  # = 2 softplus(t) - 2 log 2, with the digits of a small t
+        return t + size + 2 * torch.log1p(torch.expm1(-size) / 2)
 
     def _star_grad(self, t):
         return 2 * torch.sigmoid(t)

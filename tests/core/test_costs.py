@@ -151,3 +151,11 @@ def test_make_cost_takes_a_name_a_cost_or_nothing() -> None:
 def test_bad_parameters_are_named(name: str, value: float, words: str) -> None:
     with pytest.raises(InputError, match=words):
         make_cost(name, value)
+
+
+def test_features_of_float32_networks():
+    net = torch.nn.Linear(2, 3)
+    x, y = torch.randn(9, 2, dtype=torch.float64), torch.randn(7, 2, dtype=torch.float64)
+    for features in (net, net.forward):
+        cost = Feature(features=features).calibrated(x, y)
+        assert float(cost.matrix(x, y).detach().mean()) == pytest.approx(1, abs=1e-5)

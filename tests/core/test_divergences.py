@@ -202,3 +202,10 @@ def test_js_is_the_sum_of_two_kl_without_halves() -> None:
 
     by_psi = (DIVERGENCES["js"]().psi(P / Q) * Q).sum()
     assert float(by_psi) == pytest.approx(float(kl(P, M) + kl(Q, M)), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["kl", "chi2", "softplus", "js", "hellinger", "reverse-kl"])
+def test_large_weights_keep_the_digits_of_float32(name):
+    t = torch.linspace(-2, 2, 401)
+    psi = DIVERGENCES[name]()
+    assert torch.allclose(weighted_star(psi, 1e6, t).double(), weighted_star(psi, 1e6, t.double()), rtol=0, atol=2e-6)

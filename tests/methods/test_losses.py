@@ -163,3 +163,47 @@ def test_plan_of_a_fit_is_of_the_kind_it_was_asked_with(problem):
     x, y = (m.points[:7] for m in problem.marginals)
     assert type(fitted.plan(x, y).P) is type(x)
     assert isinstance(fitted.plan(torch.from_numpy(x), torch.from_numpy(y)).scaling(), torch.Tensor)
+
+
+def test_scaling_follows_the_schedule_of_rho():
+    """What is trained at alpha rho is read at alpha rho: by the end that is alpha_max rho."""
+    problem = uotlab.load("p-to-q", n=200)
+    fitted = uotlab.fit("uotm", problem, 5, device="cpu", rho=0.3, divergence="hellinger", schedule="linear", alpha_steps=5, alpha_max=4.0)
+    x, method, state = problem.source.points[:20], fitted.method, fitted.state
+    end = METHODS["uotm"](rho=1.2, divergence="hellinger")
+    state.penalty, held = Penalty(1.2, 1.2), state.penalty
+    with torch.no_grad():
+        wanted = end.scaling(state, torch.as_tensor(x)), end.potential(state, torch.as_tensor(x))
+    state.penalty = held
+    assert method.scheduled(state).rho1 == pytest.approx(1.2)
+    assert fitted.scaling(x) == pytest.approx(wanted[0].numpy(), rel=1e-5)
+    assert fitted.potential(x) == pytest.approx(wanted[1].numpy(), rel=1e-5, abs=1e-6)
+
+
+def test_noise_follows_the_seed():
+    problem = uotlab.load("p-to-q", n=200)
+    fitted = uotlab.fit("uotm", problem, 2, device="cpu", noise=2)
+    x = problem.source.points[:20]
+    assert (fitted.transport(x, seed=1) == fitted.transport(x, seed=1)).all()
+    assert (fitted.transport(x, seed=1) != fitted.transport(x, seed=2)).any()
+
+
+@pytest.mark.parametrize(("solver", "nfe", "used"), [("euler", 61, 61), ("midpoint", 7, 6), ("rk4", 1, 4), ("rk4", 16, 16)])
+def test_fixed_step_solvers_use_the_evaluations_they_are_given(solver, nfe, used):
+    fitted = uotlab.fit("fm", uotlab.load("p-to-q", n=200), 1, device="cpu", solver=solver, nfe=nfe)
+    calls, net = [], fitted.state.v_ema
+    net.register_forward_hook(lambda *_: calls.append(1))
+    fitted.transport(torch.zeros(3, 1))
+    assert len(calls) == used
+    path = fitted.path(torch.zeros(3, 1), [0.5, 1.0])
+    assert torch.allclose(path[:, 1], fitted.transport(torch.zeros(3, 1)), atol=1e-5)
+
+
+def test_pairs_of_a_plan_whose_mass_is_below_the_smallest_number():
+    rng = torch.Generator().manual_seed(0)
+    x, y = 0.01 * torch.randn(64, 2, generator=rng), 5 + 0.01 * torch.randn(64, 2, generator=rng)
+    method = METHODS["uotfm"](eps=1e-3, rho=1e-4)
+    state = method.init(uotlab.Problem.from_arrays(x, y), rng, torch.device("cpu"))
+    paired, _, extra = method.pairs(state, x, y)
+    assert float(extra["plan mass"]) == 0
+    assert len(paired.unique(dim=0)) > 1

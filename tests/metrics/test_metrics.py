@@ -97,3 +97,11 @@ def test_every_metric_gives_finite_numbers_or_nothing(name):
     assert metric.title
     assert metric.summary
     assert metric.better in ("lower", "higher", "neither")
+
+
+def test_knn_kl_says_nothing_on_points_drawn_many_times():
+    x, y = gaussian(300, 1), gaussian(300, 1, seed=1)
+    rows = torch.randint(300, (300,), generator=torch.Generator().manual_seed(0))
+    assert METRICS["knn-kl"]()(scored(x, y, x + 1))
+    assert METRICS["knn-kl"]()(scored(x[rows], y, x[rows] + 1)) == {}
+    assert METRICS["knn-kl"]()(scored(x, y[rows], x + 1)) == {}

@@ -138,3 +138,39 @@ def test_rounding_keeps_hard_marginals():
     assert torch.allclose(Q.sum(1), a)
     assert torch.allclose(Q.sum(0), b)
     assert bool((Q >= 0).all())
+
+
+@pytest.mark.parametrize("rho", [1.0, math.inf])
+@pytest.mark.parametrize("k", [1e-4, 1e4])
+def test_own_units_keep_the_accuracy_at_any_scale(k, rho):
+    """`scale_cost=False` solves the same problem: tolerance and certificate do not depend on the data's unit."""
+    scaled = sinkhorn(k * X, k * Y, eps=0.02, rho1=rho, rho2=rho)
+    s = scaled.cost_scale
+    own = sinkhorn(k * X, k * Y, eps=0.02 * s, rho1=rho * s, rho2=rho * s, scale_cost=False)
+    assert own.cost_scale == 1
+    assert own.value == pytest.approx(scaled.value, rel=1e-9)
+    assert own.certificate == pytest.approx(scaled.certificate, rel=1e-3)
+    assert own.f == pytest.approx(scaled.f, rel=1e-6, abs=1e-9 * s)
+
+
+def test_far_points_without_mass_on_both_sides():
+    x, y = np.vstack([X, [[100.0, 100.0]]]), np.vstack([Y, [[100.0, 100.0]]])
+    a, b = np.append(np.full(60, 1 / 60), 0), np.append(np.full(70, 1 / 70), 0)
+    s = sinkhorn(x, y, a, b).cost_scale
+    for rho in (1.0, math.inf):
+        with_them = sinkhorn(x, y, a, b, eps=0.01, rho1=rho, rho2=rho)
+        without = sinkhorn(X, Y, eps=0.01 * s, rho1=rho * s, rho2=rho * s, scale_cost=False)
+        assert with_them.converged
+        assert with_them.value == pytest.approx(without.value, rel=1e-5)
+        assert not with_them.P[-1].any()
+
+
+def test_large_rho():
+    """Unequal masses at rho = 1e6 make potentials of 1e7 eps; at rho = 1e12 KL of rounding errors must not count."""
+    plan = sinkhorn(X.astype("f4"), Y.astype("f4"), b=np.full(70, 2 / 70), rho1=1e6, rho2=1e6)
+    assert plan.converged
+    assert plan.mass == pytest.approx(2**0.5, rel=1e-4)
+    assert plan.value == pytest.approx(plan.cost_scale * 1e6 * (2**0.5 - 1) ** 2, rel=1e-4)
+    held = sinkhorn(X, Y)
+    for rho in (1e9, 1e12):
+        assert sinkhorn(X, Y, rho1=rho, rho2=rho).value == pytest.approx(held.value, rel=2e-6)

@@ -35,7 +35,8 @@ def held_draws(problem: Problem, n: int, seed: int) -> tuple[Draw, Draw]:
 
 
 def _held(measure: Measure, n: int, rng: torch.Generator) -> Draw:
-    if measure.weights is not None or measure.n > 50 * n:
+    weighted = measure.weights is not None and bool((measure.weights != measure.weights[0]).any())
+    if weighted or measure.n > 50 * n:
         return measure.sample_labelled(min(n, measure.n), rng)
     rows = torch.arange(measure.n) if measure.n <= n else torch.randperm(measure.n, generator=rng)[:n].sort().values
     return Draw(measure.take(rows), {k: np.asarray(v)[rows.numpy()] for k, v in measure.labels.items()})

@@ -70,7 +70,7 @@ class FM(Method):
     clip: float = Field(1.0, gt=0, description="Gradients are clipped to this norm, in standardised units")
     ema: float = Field(0.995, ge=0, lt=1, description="Decay of the moving average that is shown and evaluated; 0 is none")
     solver: Literal["midpoint", "euler", "rk4", "dopri5"] = Field("midpoint", description="ODE solver of the flow; dopri5 adapts its steps")
-    nfe: int = Field(16, ge=1, le=1000, description="At most this many velocity evaluations from t = 0 to 1, but one whole step (fixed-step solvers)")
+    nfe: int = Field(16, ge=1, le=1000, description="Most velocity evaluations from t = 0 to 1, at least one step (fixed-step solvers)")
     tolerance: float = Field(1e-5, gt=0, le=0.1, description="Relative and absolute tolerance of dopri5")
 
     def init(self, problem: Problem, rng: torch.Generator, device: torch.device) -> FlowState:

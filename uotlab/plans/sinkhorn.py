@@ -79,6 +79,11 @@ def sinkhorn(
         ground = ground.calibrated(X64, Y64, A, B)
         s = ground.scale
     C = ground.matrix(X64, Y64)
+    unit = s  # what one unit of eps and rho stands for
+    if not scale_cost:  # solved in mean-cost units all the same: annealing, tolerance and certificate count on them
+        mean = float(A / A.sum() @ C @ (B / B.sum()))
+        s, unit = (mean, 1.0) if 1e-300 < mean < math.inf else (1.0, 1.0)
+        C, eps, penalty = C / s, eps / s, Penalty(penalty.rho1 / s, penalty.rho2 / s)
     start = None
     if init is not None:
         f0, g0 = (as_tensor(p, "init", ndim=1).double().to(X.device) / s for p in init)
@@ -98,7 +103,7 @@ def sinkhorn(
     out = X if isinstance(x, Tensor) else x
     return Plan(
         like(out, P), like(out, s * found.f), like(out, s * found.g), like(out, A), like(out, B), sum(parts.values()), parts,
-        certificate, s, found.n_iter, certificate <= tol, x, y,
+        certificate, unit, found.n_iter, certificate <= tol, x, y,
     )  # fmt: skip
 
 
@@ -178,11 +183,13 @@ class _Run:
     def _absorb(self) -> None:
         # alpha makes every row of the kernel sum to 1 under b exp(g): no row can vanish, whatever the masses
         self.beta = self.g.clone()
-        self.K = (self.beta + self.lb).to(self.dtype)[None] - self.Ce
+        weights = self.beta + self.lb
+        common = weights.max()  # unequal masses at a large rho make it huge: out before float32
+        self.K = (weights - common).to(self.dtype)[None] - self.Ce
         top = self.K.amax(1, keepdim=True)
         self.K.sub_(top).exp_()
         rows = self.K.sum(1)
-        self.alpha = -(top[:, 0].double() + rows.double().log())
+        self.alpha = -(common + top[:, 0].double() + rows.double().log())
         self.K.div_(rows[:, None])  # = exp(alpha + beta + log b - C/eps), rows sum to 1
 
     def _log_rows(self) -> Tensor:
@@ -228,11 +235,12 @@ class _Run:
         density ratio is r = exp((g - g_new)/tau2). Where side 2 is hard it is the L1 error of the marginal.
         """
         log_r = (self.g - g) / self.tau2
-        r = log_r.exp()
+        excess = log_r.expm1()  # r - 1
+        r = excess + 1
         if math.isinf(self.r2):
-            return float((self.b * (r - 1).abs()).sum() / self.b.sum())
+            return float((self.b * excess.abs()).sum() / self.b.sum())
         wanted = self.b * (-self.g / self.r2).exp()
-        gap = self.r2 * self.eps * float((wanted * (r * log_r - r + 1)).sum())
+        gap = self.r2 * self.eps * float((wanted * (r * log_r - excess)).sum())
         return gap / max(float((wanted * r).sum()), 1e-12)
 
     def _shift(self, g: Tensor) -> float:
@@ -249,7 +257,8 @@ class _Run:
 
 def plan_matrix(C: Tensor, a: Tensor, b: Tensor, f: Tensor, g: Tensor, eps: float) -> Tensor:
     """P = a b exp((f + g - C) / eps), (n, m)."""
-    return ((f[:, None] + g[None] - C) / eps).exp_() * a[:, None] * b[None]
+    # masses go inside the exponential: points without mass may have potentials whose own factor overflows
+    return ((f[:, None] + g[None] - C) / eps + (a.log()[:, None] + b.log()[None])).exp_()
 
 
 def certify(C: Tensor, a: Tensor, b: Tensor, P: Tensor, f: Tensor, g: Tensor, eps: float, penalty: Penalty) -> tuple[float, float, Tensor]:
