@@ -174,3 +174,13 @@ def test_large_rho():
     held = sinkhorn(X, Y)
     for rho in (1e9, 1e12):
         assert sinkhorn(X, Y, rho1=rho, rho2=rho).value == pytest.approx(held.value, rel=2e-6)
+
+
+@pytest.mark.parametrize(("rho1", "rho2"), RHOS)
+def test_potentials_of_points_without_mass_satisfy_the_update(rho1, rho2):
+    a, b = np.full(60, 1 / 50), np.full(70, 1 / 60)
+    a[:10], b[:10] = 0, 0
+    plan = sinkhorn(X, Y, a, b, eps=0.1, rho1=rho1, rho2=rho2, tol=1e-10)
+    tiny = sinkhorn(X, Y, a + 1e-14 * (a == 0), b + 1e-14 * (b == 0), eps=0.1, rho1=rho1, rho2=rho2, tol=1e-10)
+    for exact, near in ((plan.f - plan.f[-1], tiny.f - tiny.f[-1]), (plan.g - plan.g[-1], tiny.g - tiny.g[-1])):
+        assert exact == pytest.approx(near, abs=1e-3 * plan.cost_scale)
