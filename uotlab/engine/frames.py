@@ -109,12 +109,12 @@ class Camera:
     def axes(self) -> Axes | None:
         return Axes(self._all[0].points, self._all[1].points) if self.problem.d > 2 else None
 
-    def arrays(self, *, still: bool = False) -> Arrays:
-        """One frame: 1000 points a side, or at rest up to 20000, as many as take about half a second."""
+    def arrays(self, *, still: bool = False, shown: int = LIVE) -> Arrays:
+        """One frame: `shown` points a side, or at rest up to 20000, as many as take about half a second."""
         if still and self._still is None:  # chosen once, so that every frame at rest shows the same points
             wanted = STILL_SECONDS / self._per_point if self._per_point else STILL
             self._still = int(min(STILL, max(LIVE, wanted)))
-        scene = self._scene(self._still if still and self._still else LIVE)
+        scene = self._scene(max(self._still, shown) if still and self._still else shown)
         start = time.perf_counter()
         with undisturbed(self.state):
             arrays = scene.static | self._moving(scene, still)

@@ -20,6 +20,8 @@ Publish = Callable[[int, Mapping[str, float], bool], None]
 
 FRAME_SECONDS = 0.1  #: wall time between two looks at a run
 FRAME_SHARE = 0.1  #: at most this share of the time goes into looks
+LARGE_SHARE = 0.35  #: and this much when more than SHOWN points are asked for: the picture is what is wanted then
+SHOWN = 1000  #: points a side in a moving picture
 CHECKPOINT_SECONDS = 20.0
 CHECKPOINT_SHARE = 0.02
 GUARD_STEPS = 100  #: steps between two looks at all parameters
@@ -40,6 +42,7 @@ class Control:
         self.extra = 0  # steps beyond the number the loop was called with
         self.max_rate: float | None = None  # steps/s
         self.frame_seconds = FRAME_SECONDS
+        self.shown = SHOWN  # points a side in a moving picture
         self._wake = threading.Event()
 
     def pause(self) -> None:
@@ -126,6 +129,7 @@ def train(
                 checkpoint()
             return outcome
         if publish is not None and now >= look.due:
+            look.share = FRAME_SHARE if control.shown <= SHOWN else LARGE_SHARE
             look.run(partial(publish, state.step, losses, False), control.frame_seconds)
         if checkpoint is not None and now >= save.due:
             check_parameters(state)

@@ -97,7 +97,7 @@ class Method(BaseModel, ABC):
     tau1: float | None = Field(None, ge=0, description="Source τ in the convention of the method's paper, instead of rho1")
     tau2: float | None = Field(None, ge=0, description="Target τ in the convention of the method's paper, instead of rho2")
     cost: str | None = Field(None, description="Ground cost; empty means the problem's own, squared Euclidean")
-    cost_parameter: float | None = Field(None, gt=0, description="Exponent p of `power`, length of `wfr`")
+    cost_parameter: float | None = Field(None, gt=0, allow_inf_nan=False, description="Exponent p of `power`, length of `wfr`")
     batch_size: int = Field(256, ge=2, le=65536, description="Points a side in each step")
 
     @model_validator(mode="before")
@@ -155,6 +155,7 @@ class Method(BaseModel, ABC):
                     raise InputError(
                         f"tau{side} of {self.name} is the Sinkhorn exponent λ/(λ+eps) and must lie in (0, 1]; it is {tau:g}. 1 is balanced."
                     )
+        make_cost(self.cost, self.cost_parameter)  # its own rules, such as p of `power`
         if self.convention == "cost-weight" and math.inf in (self.tau1, self.tau2):
             raise InputError(f"tau of {self.name} multiplies the cost and must be finite; 0 is balanced.")
         return self
@@ -273,5 +274,7 @@ class HasStochasticMap(Protocol):
 
 @runtime_checkable
 class HasPreview(Protocol):
+    """Methods whose map takes many evaluations."""
+
     def preview(self, state: Any, x: Tensor) -> Tensor:
         """A cheaper, rougher T(x) for moving pictures, where T itself costs many evaluations; (n, d) -> (n, d)."""

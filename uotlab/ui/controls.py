@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from uotlab.data.base import DATASETS
 from uotlab.engine.begin import make_method
 from uotlab.engine.job import Job
 from uotlab.engine.runner import engine
@@ -14,6 +15,7 @@ from uotlab.ui import state
 from uotlab.ui.state import owner, tell
 
 SPEEDS: dict[str, float | None] = {"Full speed": None, "50 steps/s": 50, "10 steps/s": 10, "3 steps/s": 3, "1 step/s": 1}
+SHOWN = {"1,000 points": 1000, "3,000 points": 3000, "10,000 points": 10_000}
 SETTLE_SECONDS = 0.5
 ACTIVE = ("queued", "running")
 
@@ -108,6 +110,7 @@ def controls(job: Job | None, spec: RunSpec) -> None:
             )
             _extend(job)
         _speed(job)
+        _shown(job, spec)
 
 
 def train(spec: RunSpec) -> None:
@@ -117,6 +120,7 @@ def train(spec: RunSpec) -> None:
         before.stop()
     job = engine().submit(spec, owner())
     job.set_speed(SPEEDS[st.session_state.get("speed", "Full speed")])
+    job.show(SHOWN.get(st.session_state.get("shown", ""), min(SHOWN.values())))
     remember(job)
     st.session_state.pop("undo_job", None)
 
@@ -201,6 +205,33 @@ def _speed(job: Job | None) -> None:
         width=140,
         on_change=changed,
         help="Slow motion, to watch single steps",
+    )
+
+
+def _shown(job: Job | None, spec: RunSpec) -> None:
+    """How many points move in the picture; not offered where there are no more than the fewest."""
+    n = spec.n or (DATASETS[spec.dataset].default_n if spec.dataset is not None and spec.dataset in DATASETS else 0)
+    choices = [name for name, most in SHOWN.items() if most == min(SHOWN.values()) or n >= most]
+    if len(choices) < 2:
+        return
+    if st.session_state.get("shown") not in choices:
+        st.session_state.pop("shown", None)  # chosen for larger data
+    state.start_with(
+        "shown", next((k for k, v in SHOWN.items() if job is not None and v == job.control.shown and k in choices), choices[0])
+    )
+
+    def changed() -> None:
+        if job is not None:
+            job.show(SHOWN[st.session_state["shown"]])
+
+    st.selectbox(
+        "Points shown",
+        choices,
+        key="shown",
+        label_visibility="collapsed",
+        width=140,
+        on_change=changed,
+        help="Points a side that move in the picture while training; more of them slow training down",
     )
 
 
