@@ -5,6 +5,7 @@ import csv
 import io
 import platform
 import sys
+import tempfile
 import types
 import typing
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from pydantic import BaseModel
 from uotlab import COSTS, DATASETS, DIVERGENCES, METHODS, METRICS, VIEWS, Fitted, InputError, __version__, fit, load
 from uotlab.engine.files import floats, to_json, write_text
 from uotlab.engine.loop import NotFinite
+from uotlab.errors import did_you_mean, short
 from uotlab.registry import Registry
 
 REGISTRIES: dict[str, Registry] = {
@@ -132,6 +134,8 @@ def run_command(arguments: argparse.Namespace) -> None:
     """Train, score, and write what was asked for."""
     params = _settings("--set", arguments.set, METHODS[arguments.method])
     data = _settings("--data", arguments.data, DATASETS[arguments.dataset])
+    if arguments.out is not None:
+        _writable(arguments.out)
     problem = load(arguments.dataset, arguments.n, data.pop("seed", 0), **data)
     fitted = fit(arguments.method, problem, arguments.steps, arguments.seed, arguments.device, not arguments.quiet, **params)
     metrics = {**fitted.metrics, **fitted.evaluate()}
@@ -160,13 +164,22 @@ def write_run(folder: Path, fitted: Fitted, metrics: dict[str, float]) -> None:
     versions = {"uotlab": __version__, "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
     record = {"spec": fitted.spec.model_dump(), "metrics": floats(metrics), "evaluated_on": fitted.evaluated_on, "versions": versions}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / "run.json", to_json(record, indent=2) + "\n")
         write_text(folder / "history.csv", fitted.history_csv())
         write_text(folder / "mapped.csv", mapped_csv(fitted))
         fitted.save(folder / "weights.pt")
     except OSError as error:
-        raise InputError(f"--out {folder} cannot be written ({error.strerror}); choose another folder.") from None
+        raise InputError(f"--out {short(folder)} cannot be written ({error.strerror}); choose another folder.") from None
+
+
+def _writable(folder: Path) -> None:
+    """Make the folder, before hours of training end at one that cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"--out {short(folder)} cannot be written ({error.strerror}); choose another folder.") from None
 
 
 def mapped_csv(fitted: Fitted, most: int = 20_000) -> str:
@@ -192,9 +205,13 @@ def _settings(option: str, pairs: Sequence[str], cls: type[BaseModel]) -> dict[s
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals or not key:
-            raise InputError(f"{option} takes key=value; it got '{pair}'.")
+            raise InputError(f"{option} takes key=value; it got '{short(pair)}'.")
         key = key.strip().replace("-", "_")
         field = cls.model_fields.get(key)
+        if key in ("n", "steps", "seed", "device") and field is None and (option, key) != ("--data", "seed"):
+            raise InputError(f"{option} does not take {key}, which has an option of its own: write --{key} {short(text)}.")
+        if key in ("name", "method", "problem", "dataset", "progress") and field is None:
+            raise InputError(f"{option} takes no '{key}'. {did_you_mean(key, cls.model_fields)}")
         texts = field is not None and not {int, float, bool} & set(_kinds(field.annotation))
         settings[key] = text if texts and text.lower() != "none" else _value(text)
     return settings

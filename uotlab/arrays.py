@@ -1,5 +1,6 @@
 """Arrays in, the same kind of arrays out: the one place where numpy meets torch."""
 
+import math
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,7 +18,14 @@ def as_tensor(x: Any, name: str, *, ndim: int | None = None, dtype: torch.dtype 
     Raises:
         InputError: not numeric, wrong number of axes, empty, NaN or infinite.
     """
-    if not isinstance(x, Tensor):
+    if hasattr(x, "toarray"):
+        raise InputError(f"{name} is a sparse matrix; give its dense form, {name}.toarray().")
+    if np.ma.is_masked(x):
+        raise InputError(f"{name} has masked values; drop those rows or fill them in first.")
+    if isinstance(x, Tensor):
+        if x.is_complex() or x.is_quantized or x.is_meta or x.layout != torch.strided:
+            raise InputError(f"{name} must be a dense tensor of real numbers; it is {x.dtype}, {x.layout}. Convert it first.")
+    else:
         try:
             array = np.asarray(x)
             kind, size = array.dtype.kind, array.dtype.itemsize
@@ -26,13 +34,11 @@ def as_tensor(x: Any, name: str, *, ndim: int | None = None, dtype: torch.dtype 
             # torch reads native float32 and float64; whole numbers and half precision become float32, the rest float64
             small = kind in "iub" or (kind == "f" and size <= 4)
             array = np.ascontiguousarray(array, dtype=np.float32 if small else np.float64).reshape(array.shape)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise InputError(f"{name} must hold numbers only; it holds text or mixed values. Convert or drop them.") from None
         x = torch.from_numpy(array if array.flags.writeable else array.copy())
-    if not x.is_floating_point():
+    if not x.is_floating_point() or x.element_size() < 4:
         x = x.float()
-    if dtype is not None:
-        x = x.to(dtype)
     if ndim is not None and x.ndim != ndim:
         shape = {1: "(n,)", 2: "(n, d)"}[ndim]
         raise InputError(f"{name} must have shape {shape}; it has shape {tuple(x.shape)}. Reshape it first.")
@@ -41,6 +47,12 @@ def as_tensor(x: Any, name: str, *, ndim: int | None = None, dtype: torch.dtype 
     if not bool(torch.isfinite(x).all()):
         bad = int((~torch.isfinite(x)).sum())
         raise InputError(f"{name} has {bad} NaN or infinite value{'s' if bad > 1 else ''}; drop those rows or fill them in first.")
+    if dtype is not None and dtype != x.dtype:
+        x = x.to(dtype)
+        if not bool(torch.isfinite(x).all()):
+            raise InputError(
+                f"{name} has numbers beyond 3e38, too large for float32; divide its columns, such as by their standard deviation."
+            )
     return x
 
 
@@ -69,4 +81,6 @@ def masses(a: Any, n: int, name: str, dtype: torch.dtype = torch.float64) -> Ten
         raise InputError(f"{name} must not be negative; its smallest value is {float(a.min()):g}. Weights are masses.")
     if float(a.sum()) <= 0:
         raise InputError(f"{name} must have some mass; all its {n} weights are zero.")
+    if not math.isfinite(float(a.sum())):
+        raise InputError(f"{name} has weights too large to be summed, up to {float(a.max()):g}; divide them all by the same number.")
     return a

@@ -56,6 +56,9 @@ class Cost(ABC):
         mean = _mean(fitted._matrix(x.double(), y.double()), a, b)
         if not mean > 0:
             raise InputError("The mean cost between x and y is 0: all points coincide, nothing has to move. Check that x and y differ.")
+        if not 1e-300 < mean < math.inf:
+            size = "small" if mean < 1 else "large"
+            raise InputError(f"The mean cost between x and y is {mean:g}: their numbers are too {size}. Rescale both by the same factor.")
         return replace(fitted, factor=1.0 / mean)
 
     def _fit(self, x: Tensor, y: Tensor) -> Self:

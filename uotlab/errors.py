@@ -12,8 +12,14 @@ class UnknownName(InputError, LookupError):
     """A name that no registry holds; the message suggests the nearest one."""
 
 
+def short(value: object, most: int = 60) -> str:
+    """What came, fit for a sentence: on one line, and cut where it is long."""
+    text = " ".join(str(value).split())
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """`Did you mean 'x'?` for the nearest of `names`, else the whole list."""
     names = list(names)
-    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(short(name).lower(), names, n=1, cutoff=0.5)
     return f"Did you mean '{near[0]}'?" if near else f"Choose one of: {', '.join(names)}."

@@ -1,10 +1,11 @@
 """Hyper-parameters from people: a pydantic error becomes one sentence that names the field, its rule and what came."""
 
+import operator
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from uotlab.errors import InputError, did_you_mean
+from uotlab.errors import InputError, did_you_mean, short
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -19,14 +20,14 @@ def make_model(cls: type[M], values: dict[str, Any]) -> M:
         return cls(**values)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(p) for p in first["loc"]) or "the settings"
-        label = getattr(cls, "name", cls.__name__)
+        where = short(".".join(str(p) for p in first["loc"])) or "the settings"
+        label = getattr(cls, "name", "the run")
         if first["type"] == "extra_forbidden":
             raise InputError(f"{label} has no setting '{where}'. {did_you_mean(where, cls.model_fields)}") from None
         if first["type"] == "value_error":
             raise InputError(str(first["ctx"]["error"])) from None
         rule = first["msg"].removeprefix("Input ")
-        raise InputError(f"{where} of {label} {rule}; it is {first['input']!r}.") from None
+        raise InputError(f"{where} of {label} {rule}; it is {short(repr(first['input']))}.") from None
 
 
 def check_count(name: str, value: Any, *, least: int, most: int) -> int:
@@ -35,6 +36,24 @@ def check_count(name: str, value: Any, *, least: int, most: int) -> int:
     Raises:
         InputError: not a whole number, or outside the range.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise InputError(f"{name} must be a whole number from {least} to {most}; it is {value!r}.")
-    return value
+    try:
+        count = None if isinstance(value, bool) else operator.index(value)  # numpy's whole numbers too
+    except TypeError:
+        count = None
+    if count is None or not least <= count <= most:
+        raise InputError(f"{name} must be a whole number from {least} to {most}; it is {short(repr(value))}.")
+    return count
+
+
+def check_number(name: str, value: Any) -> float:
+    """A float; infinity and NaN are left to the rule of the argument.
+
+    Raises:
+        InputError: text, a truth value, or no single number.
+    """
+    try:
+        if isinstance(value, bool | str | bytes):
+            raise TypeError
+        return float(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # RuntimeError: a tensor of several
+        raise InputError(f"{name} must be a number; it is {short(repr(value))}.") from None

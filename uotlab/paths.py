@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from uotlab.errors import InputError
+
 ROOT = Path(__file__).resolve().parents[1]
 ASSETS = ROOT / "assets"
 
@@ -19,5 +21,8 @@ def data_dir() -> Path | None:
 def store_dir() -> Path:
     """Runs, checkpoints, uploads and downloads: `UOTLAB_STORE`, else `~/.uotlab`. Made when missing."""
     path = Path(os.environ.get("UOTLAB_STORE", "~/.uotlab")).expanduser()
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"The folder of runs, {path}, cannot be made ({error.strerror}). Name another in UOTLAB_STORE.") from None
     return path

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from uotlab.errors import InputError
+from uotlab.parameters import check_number
 
 Convention = Literal["cost-weight", "divergence-weight", "sinkhorn"]
 CONVENTIONS: tuple[Convention, ...] = ("cost-weight", "divergence-weight", "sinkhorn")
@@ -22,9 +23,10 @@ EPS = 0.05  #: the eps at which a method without one converts the Sinkhorn expon
 
 
 def _positive(name: str, value: float) -> float:
-    if not (isinstance(value, (int, float)) and value > 0):
-        raise InputError(f"{name} must be positive (infinity is balanced); it is {value!r}.")
-    return float(value)
+    number = check_number(name, value)
+    if not number > 0:
+        raise InputError(f"{name} must be positive (infinity is balanced); it is {number:g}.")
+    return number
 
 
 def rho_from_tau(convention: Convention, tau: float, scale: float = 1.0, eps: float = EPS) -> float:
@@ -35,6 +37,7 @@ def rho_from_tau(convention: Convention, tau: float, scale: float = 1.0, eps: fl
         scale: s, the mean of the unscaled cost; "sinkhorn" does not use it.
         eps: entropic temperature in mean-cost units; only "sinkhorn" uses it.
     """
+    tau = check_number("tau", tau)
     if convention == "sinkhorn":
         if not 0 < tau <= 1:
             raise InputError(f"tau of the Sinkhorn convention is λ/(λ+eps) and must lie in (0, 1]; it is {tau:g}. 1 is balanced.")
@@ -69,9 +72,7 @@ class Penalty:
 
     def __post_init__(self) -> None:
         for name in ("rho1", "rho2"):
-            value = getattr(self, name)
-            if not value > 0:
-                raise InputError(f"{name} must be positive (infinity is balanced); it is {value:g}.")
+            _positive(name, getattr(self, name))
 
     @property
     def balanced(self) -> bool:

@@ -2,16 +2,16 @@
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple, Protocol
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from uotlab.arrays import as_tensor, masses
-from uotlab.costs import Cost
-from uotlab.errors import InputError
+from uotlab.costs import Cost, make_cost
+from uotlab.errors import InputError, did_you_mean, short
 
 Kind = Literal["line", "plane", "images", "latents", "cells", "table"]
 LAZY_CHECK = 4096  #: rows of a memory-mapped array that are looked at before training
@@ -256,6 +256,7 @@ class Problem:
         Raises:
             InputError: a sentence naming the argument, for empty, one-point, non-finite or mismatched arrays and bad weights.
         """
+        _check_info(info)
         source = measure_from_array(x, a, x_labels, "x", "a")
         target = measure_from_array(y, b, y_labels, "y", "b")
         if source.d != target.d:
@@ -270,6 +271,18 @@ class Problem:
         return cls(marginals=(source, target), **info)
 
 
+def _check_info(info: dict[str, Any]) -> None:
+    """Raises InputError for a name or a value that is no further field of Problem; a cost's name becomes the cost."""
+    known = [f.name for f in fields(Problem) if f.name != "marginals"]
+    for name in info:
+        if name not in known:
+            raise InputError(f"from_arrays takes no '{short(name)}'. {did_you_mean(name, known)}")
+    if "kind" in info and info["kind"] not in get_args(Kind):
+        raise InputError(f"kind must be one of {', '.join(get_args(Kind))}; it is {short(repr(info['kind']))}.")
+    if info.get("cost") is not None:
+        info["cost"] = make_cost(info["cost"])
+
+
 def measure_from_array(x: Any, a: Any, labels: Any, name: str, weights_name: str) -> Measure:
     """One checked Measure; see `Problem.from_arrays`."""
     if isinstance(x, np.memmap):
@@ -278,9 +291,9 @@ def measure_from_array(x: Any, a: Any, labels: Any, name: str, weights_name: str
         as_tensor(np.asarray(x[:: max(1, len(x) // LAZY_CHECK)][:LAZY_CHECK]), name, ndim=2)
         points: Any = x
     else:
-        if hasattr(x, "ndim") and x.ndim == 1:
-            x = x[:, None]
-        points = as_tensor(x, name, ndim=2).detach().cpu().numpy().astype(np.float32, copy=False)
+        if getattr(x, "ndim", 0) == 1:
+            x = x[:, None] if isinstance(x, Tensor) else np.asarray(x)[:, None]
+        points = as_tensor(x, name, ndim=2, dtype=torch.float32).detach().cpu().numpy()
     if len(points) < 2:
         raise InputError(f"{name} has one point; a map needs at least 2. For single points use uotlab.sinkhorn, which takes any n.")
     weights = None if a is None else masses(a, len(points), weights_name).cpu().numpy()
@@ -291,7 +304,10 @@ def _label_columns(labels: Any, n: int, name: str) -> dict[str, np.ndarray]:
     if labels is None:
         return {}
     columns = dict(labels) if isinstance(labels, Mapping) else {"label": labels}
-    columns = {str(k): v.cpu().numpy() if isinstance(v, Tensor) else np.asarray(v) for k, v in columns.items()}
+    try:
+        columns = {str(k): v.cpu().numpy() if isinstance(v, Tensor) else np.asarray(v) for k, v in columns.items()}
+    except ValueError:
+        raise InputError(f"{name} must have one label a point, shape ({n},); it is a ragged list.") from None
     for key, column in columns.items():
         if column.shape != (n,):
             raise InputError(f"{name} must have one label a point, shape ({n},); column '{key}' has shape {column.shape}.")

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from uotlab.errors import UnknownName, did_you_mean
+from uotlab.errors import UnknownName, did_you_mean, short
 
 T = TypeVar("T", bound=type)
 
@@ -47,7 +47,7 @@ class Registry(Generic[T]):
         for key, cls in self._classes.items():
             if _plain(key) == _plain(name):
                 return cls
-        raise UnknownName(f"There is no {self.kind} named '{name}'. {did_you_mean(str(name), self._classes)}")
+        raise UnknownName(f"There is no {self.kind} named '{short(name)}'. {did_you_mean(str(name), self._classes)}")
 
     def __iter__(self) -> Iterator[str]:
         self._discover()

@@ -62,7 +62,7 @@ def load(name: str, n: int | None = None, seed: int = 0, **params: object) -> Pr
 
     cls = DATASETS[name]
     n = cls.default_n if n is None else check_count("n", n, least=2, most=10_000_000)
-    check_count("seed", seed, least=0, most=2**31 - 1)
+    seed = check_count("seed", seed, least=0, most=2**31 - 1)
     made = make_model(cls, params)
     problem = made.problem(n, seed)
     return replace(problem, origin={"dataset": cls.name, "n": n, "seed": seed, "params": made.model_dump(exclude_defaults=True)})

@@ -5,6 +5,7 @@ Nothing here unpickles, and nothing is allocated before the file's own headers s
 
 import csv
 import io
+import re
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from uotlab.data.npz import read_arrays, read_npy
-from uotlab.errors import InputError, did_you_mean
+from uotlab.errors import InputError, did_you_mean, short
 
 UPLOAD_LIMIT = 200 * 2**20  #: bytes of a file
 LABEL_LENGTH = 64
 TEXT = {".csv": ",", ".tsv": "\t", ".txt": None}
+DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+(\.\d{3})*,\d+\s*")
 EXTENSIONS = (*TEXT, ".npy", ".npz")
 
 
@@ -94,15 +96,26 @@ def read_points(
 
 def _content(path_or_bytes: str | Path | bytes, filename: str | None) -> tuple[bytes, str]:
     if isinstance(path_or_bytes, bytes | bytearray | memoryview):
-        name = Path(filename or "the file").name
+        name = _shown(Path(filename or "the file").name)
         _check_size(len(path_or_bytes), name)
         return bytes(path_or_bytes), name
-    path = Path(path_or_bytes).expanduser()
-    name = Path(filename or path.name).name
-    if not path.is_file():
-        raise InputError(f"There is no file {name} at the place given. Check the path.")
-    _check_size(path.stat().st_size, name)
-    return path.read_bytes(), name
+    if not isinstance(path_or_bytes, str | Path):
+        raise InputError(f"read_points takes a path or the bytes of a file; it got {type(path_or_bytes).__name__}.")
+    path = Path(path_or_bytes)
+    name = _shown(Path(filename or path.name).name)
+    try:
+        path = path.expanduser()
+        if not path.is_file():
+            raise InputError(f"There is no file {name} at the place given. Check the path.")
+        _check_size(path.stat().st_size, name)
+        return path.read_bytes(), name
+    except (OSError, RuntimeError) as error:  # no permission, a name too long, no such home
+        raise InputError(f"{name} cannot be read ({getattr(error, 'strerror', None) or error}). Check the path.") from None
+
+
+def _shown(name: str) -> str:
+    """A file's name fit for a sentence, its ending kept."""
+    return short(Path(name).stem) + short(Path(name).suffix)
 
 
 def _check_size(size: int, name: str) -> None:
@@ -187,7 +200,10 @@ def _read_text(content: bytes, name: str, separator: str | None, label_column: s
         raise InputError(f"{name} has no text but blank lines. Choose a file with at least 2 rows of numbers.")
     separator = _separator(start, separator)
     pattern = r"\s+" if separator is None else separator
-    cells = start.split() if separator is None else next(csv.reader([start], delimiter=separator))
+    try:
+        cells = start.split() if separator is None else next(csv.reader([start], delimiter=separator))
+    except csv.Error:
+        raise InputError(f"{name} is not a table: its first line has an endless cell. Check its quotation marks.") from None
     header = not all(_is_number(c) for c in cells)
     layout: dict[str, Any] = {"sep": pattern, "header": 0 if header else None, "index_col": False, "skipinitialspace": True}
     try:
@@ -249,7 +265,9 @@ def _numbers(column: Any, title: str, name: str, first_row: int, *, as_label: bo
     if len(bad):
         cell = str(column.iloc[bad[0]])[:40]
         way_out = (
-            f"Use column '{title}' as labels, or leave it out."
+            "Write decimals with a point, and put commas between the cells."
+            if ";" in cell or DECIMAL_COMMA.fullmatch(cell)
+            else f"Use column '{title}' as labels, or leave it out."
             if as_label and len(bad) > len(column) // 2
             else "Correct it, or drop that row."
         )
@@ -288,8 +306,12 @@ def _checked(raw: _Raw, name: str, drop_missing: bool) -> Table:
             raise InputError(
                 f"{name} has negative weights, the first {weights[first]:g} at point {first + 1}. Weights are masses: 0 or more."
             )
-        if not weights.sum() > 0:
+        if not weights.any():
             raise InputError(f"All {len(weights)} weights of {name} are zero; give at least one point some mass.")
+        if not 1e-30 < float(weights.max()) < 1e30:
+            raise InputError(
+                f"The greatest weight of {name} is {weights.max():g}; it must lie between 1e-30 and 1e30. Rescale the weights."
+            )
     constant = np.flatnonzero(points.min(0) == points.max(0))
     if len(constant):
         shown = ", ".join(raw.names[i] for i in constant[:5]) + (", ..." if len(constant) > 5 else "")

@@ -6,7 +6,7 @@ from typing import IO
 
 import numpy as np
 
-from uotlab.errors import InputError
+from uotlab.errors import InputError, short
 
 UNPACKED_LIMIT = 2**30  #: bytes of all arrays of a file
 RATIO_LIMIT = 200  #: unpacked over packed size, for archives that unpack to more than RATIO_FREE bytes
@@ -33,14 +33,21 @@ def read_npy(stream: IO[bytes], size: int, name: str) -> np.ndarray:
     count = 1
     for length in shape:
         count *= int(length)
-    if count < 0 or count * dtype.itemsize > UNPACKED_LIMIT:
-        raise InputError(f"{name} says that it has shape {shape}, {count * dtype.itemsize / 2**30:.1f} GB unpacked; at most 1 GB is read.")
+    if any(length < 0 for length in shape) or not dtype.itemsize:
+        raise InputError(f"{name} is damaged: its header says shape {short(shape)} of {dtype}. Save it again.")
+    if count * dtype.itemsize > UNPACKED_LIMIT:
+        raise InputError(
+            f"{name} says that it has shape {short(shape)}, {count * dtype.itemsize / 2**30:.1f} GB unpacked; at most 1 GB is read."
+        )
     if count * dtype.itemsize > size:
-        raise InputError(f"{name} is cut off: its header says shape {shape}, more than the file holds. Save or upload it again.")
+        raise InputError(f"{name} is cut off: its header says shape {short(shape)}, more than the file holds. Save or upload it again.")
     data = stream.read(count * dtype.itemsize)
     if len(data) < count * dtype.itemsize:
         raise InputError(f"{name} is cut off: it has {len(data)} of {count * dtype.itemsize} bytes. Save or upload it again.")
-    return np.frombuffer(bytearray(data), dtype=dtype, count=count).reshape(shape, order="F" if fortran else "C")
+    try:
+        return np.frombuffer(bytearray(data), dtype=dtype, count=count).reshape(shape, order="F" if fortran else "C")
+    except (TypeError, ValueError):  # more axes, or longer ones, than numpy has
+        raise InputError(f"{name} is damaged: its header says shape {short(shape)}. Save it again.") from None
 
 
 def read_arrays(content: bytes, name: str) -> dict[str, np.ndarray]:

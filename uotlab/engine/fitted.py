@@ -1,6 +1,7 @@
 """fit: train a method on a problem, here and now. Fitted: the result, to be asked, scored, saved and loaded."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -22,7 +23,7 @@ from uotlab.engine.loop import train
 from uotlab.engine.portable import packed_problem, unpacked_problem
 from uotlab.engine.scoring import evaluation, fresh_draws, held_draws
 from uotlab.engine.spec import RunSpec
-from uotlab.errors import InputError
+from uotlab.errors import InputError, short
 from uotlab.methods.base import Method
 from uotlab.metrics.base import evaluate
 from uotlab.parameters import check_count, make_model
@@ -75,7 +76,7 @@ def fit(
         params["cost"] = cost
     made = make_method(method, params)
     steps = made.default_steps if steps is None else check_count("steps", steps, least=1, most=100_000_000)
-    check_count("seed", seed, least=0, most=2**31 - 1)
+    seed = check_count("seed", seed, least=0, most=2**31 - 1)
     spec = _spec(made, problem, steps, seed, device)
     with threads_for(pick_device(device)):
         run = begin(spec, made, problem)
@@ -165,7 +166,7 @@ class Fitted:
         Beside them: "n" and "m", the numbers of source and target points, and "fresh", 1 for fresh draws and 0 otherwise;
         `evaluated_on` says it in words.
         """
-        check_count("n", n, least=2, most=1_000_000)
+        n, seed = check_count("n", n, least=2, most=1_000_000), check_count("seed", seed, least=0, most=2**31 - 1)
         run = self._run
         if run.problem.samplable:
             x, y = fresh_draws(run.problem, n, seed)
@@ -193,7 +194,11 @@ class Fitted:
             "metrics": self.metrics,
             "history": self._record.state_dict(),
         }
-        save_tensors(Path(path), parts)
+        place = _place(path)
+        try:
+            save_tensors(place, parts)
+        except OSError as error:
+            raise InputError(f"The fit cannot be written to {place} ({error.strerror}); choose another path.") from None
 
     @classmethod
     def load(cls, path: str | Path, problem: Problem | None = None, device: str = "auto") -> "Fitted":
@@ -202,15 +207,25 @@ class Fitted:
         Raises:
             InputError: no such file, damaged, or not saved by uotlab.
         """
-        parts = load_tensors(Path(path))
+        place = _place(path)
+        if problem is not None and not isinstance(problem, Problem):
+            raise InputError(f"problem must be a Problem, or None for the saved one; it is {type(problem).__name__}.")
+        chosen = str(pick_device(device))
+        parts = load_tensors(place)
         if parts.get("uotlab") != FORMAT:
-            raise InputError(f"{Path(path).name} is no saved result of this version of uotlab; save it again with Fitted.save.")
-        spec = RunSpec.model_validate_json(parts["spec"]).model_copy(update={"device": str(pick_device(device))})
-        name, values = parts["method"]
-        method = make_method(name, json.loads(values))
-        run = begin(spec, method, problem or unpacked_problem(parts["problem"]))
-        run.state.load_state_dict(parts["state"])
-        return cls(run, History.from_state_dict(parts["history"]), parts["metrics"])
+            raise InputError(f"{place.name} is no saved result of this version of uotlab; save it again with Fitted.save.")
+        try:
+            spec = RunSpec.model_validate_json(parts["spec"]).model_copy(update={"device": chosen})
+            name, values = parts["method"]
+            method = make_method(name, json.loads(values))
+            run = begin(spec, method, problem or unpacked_problem(parts["problem"]))
+            run.state.load_state_dict(parts["state"])
+            return cls(run, History.from_state_dict(parts["history"]), parts["metrics"])
+        except InputError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError):  # a part missing, or of another kind or size
+            way_out = "Save it again with Fitted.save." if problem is None else "Give the problem that it was trained on."
+            raise InputError(f"{place.name} is damaged, or does not fit this problem or this version of uotlab. {way_out}") from None
 
     def __repr__(self) -> str:
         return f"<Fitted {self.method.name} on {self.problem.name}, step {self.state.step}>"
@@ -219,12 +234,12 @@ class Fitted:
     def _points(self, name: str, x: Any) -> Tensor:
         """Points (n, d) as float32; (n,) too where d is 1."""
         d = self.problem.d
-        points = as_tensor(x, name)
+        points = as_tensor(x, name, dtype=torch.float32)
         if points.ndim == 1 and d == 1:
             points = points[:, None]
         if points.ndim != 2 or points.shape[1] != d:
             raise InputError(f"{name} must have shape (n, {d}), as the data of this fit; it has shape {tuple(points.shape)}.")
-        return points.detach().float()
+        return points.detach()
 
     def _ask(self, name: str, x: Any, call: Callable[..., Tensor], seed: int = 0) -> Any:
         points, state = self._points(name, x), self.state
@@ -236,6 +251,12 @@ class Fitted:
         if flat and self.problem.d == 1 and out.ndim > 1:
             out = out[..., 0]
         return like(x if isinstance(x, Tensor | np.ndarray) else np.empty(0, np.float32), out)
+
+
+def _place(path: Any) -> Path:
+    if not isinstance(path, str | os.PathLike) or "\0" in str(path) or not Path(path).name:
+        raise InputError(f"path must name a file; it is {short(repr(path))}.")
+    return Path(path)
 
 
 class _ProgressLine:

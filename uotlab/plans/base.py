@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from uotlab.arrays import as_tensor, like
+from uotlab.errors import InputError
+from uotlab.parameters import check_count
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +76,9 @@ class Plan:
 
     def sample_pairs(self, n: int, rng: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Row and column numbers of n pairs drawn from the normalised plan with replacement, two int tensors (n,)."""
+        check_count("n", n, least=0, most=100_000_000)
+        if rng is not None and not isinstance(rng, torch.Generator):
+            raise InputError(f"rng must be a torch.Generator, such as torch.Generator().manual_seed(0); it is {type(rng).__name__}.")
         return sample_pairs(as_tensor(self.P, "P"), n, rng)
 
 

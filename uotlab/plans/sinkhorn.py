@@ -20,9 +20,11 @@ from torch import Tensor
 from uotlab.arrays import as_tensor, like, masses
 from uotlab.costs import Cost, make_cost
 from uotlab.errors import InputError
+from uotlab.parameters import check_count, check_number
 from uotlab.penalty import Penalty
 from uotlab.plans.base import Plan, kl, weighted_kl
 
+MOST_PAIRS = 2**30  #: entries of a plan: 8 GB in float64, and several of that size are held
 ABSORB = {torch.float32: 30.0, torch.float64: 200.0}  #: re-absorb when a potential has moved by this many eps
 TINY = {torch.float32: 1e-30, torch.float64: 1e-290}  #: kernel sums below this are redone in the log domain
 
@@ -63,11 +65,17 @@ def sinkhorn(
         raise InputError(
             f"x and y must have the same number of columns; x has {X.shape[1]} and y has {Y.shape[1]}. Keep the same columns in both."
         )
+    if len(X) * len(Y) > MOST_PAIRS:
+        raise InputError(
+            f"x and y make {len(X) * len(Y):.2g} pairs; at most {MOST_PAIRS:.2g} fit into memory. Give a subsample of the points."
+        )
+    eps = check_number("eps", eps)
     if not (eps > 0 and math.isfinite(eps)):
         raise InputError(f"eps must be a positive number; it is {eps!r}. Small values such as 0.01 give sharp plans, 0.05 a quick one.")
-    penalty = Penalty(float(rho1), float(rho2))
+    penalty = Penalty(check_number("rho1", rho1), check_number("rho2", rho2))
     double = X.dtype == torch.float64 or Y.dtype == torch.float64
-    tol = (1e-6 if double else 1e-4) if tol is None else tol
+    tol = (1e-6 if double else 1e-4) if tol is None else check_number("tol", tol)
+    check_count("max_iter", max_iter, least=0, most=2**31)
     if not tol > 0:
         raise InputError(f"tol must be positive; it is {tol!r}. It bounds the relative error of the value.")
     A, B = masses(a, len(X), "a").to(X.device), masses(b, len(Y), "b").to(X.device)
@@ -86,8 +94,7 @@ def sinkhorn(
         C, eps, penalty = C / s, eps / s, Penalty(penalty.rho1 / s, penalty.rho2 / s)
     start = None
     if init is not None:
-        f0, g0 = (as_tensor(p, "init", ndim=1).double().to(X.device) / s for p in init)
-        start = (f0, g0)
+        start = _potentials(init, len(X), len(Y), X.device, s)
     work = torch.float64 if double or tol < 1e-5 else torch.float32
     found = solve(C, A, B, eps, penalty, tol, max_iter=max_iter, init=start, dtype=work)
     P = plan_matrix(C, A, B, found.f, found.g, eps)
@@ -105,6 +112,16 @@ def sinkhorn(
         like(out, P), like(out, s * found.f), like(out, s * found.g), like(out, A), like(out, B), sum(parts.values()), parts,
         certificate, unit, found.n_iter, certificate <= tol, x, y,
     )  # fmt: skip
+
+
+def _potentials(init: Any, n: int, m: int, device: torch.device, s: float) -> tuple[Tensor, Tensor]:
+    """Given potentials (f, g) in units of the mean cost s."""
+    if not isinstance(init, tuple | list) or len(init) != 2:
+        raise InputError(f"init must be a pair (f, g) of potentials, shapes ({n},) and ({m},); it is {type(init).__name__}.")
+    f, g = (as_tensor(p, "init", ndim=1).double().to(device) / s for p in init)
+    if len(f) != n or len(g) != m:
+        raise InputError(f"init must be potentials (f, g) of shapes ({n},) and ({m},); they have ({len(f)},) and ({len(g)},).")
+    return f, g
 
 
 def check_masses(a: Tensor, b: Tensor, penalty: Penalty) -> None:
