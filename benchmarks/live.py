@@ -72,7 +72,7 @@ def page(method: str, seconds: float) -> None:
                 print(
                     f"{points} points a side: Play there {opened:.1f} s after opening, moving {moved:.1f} s after Play, {rate:.1f} frames/s"
                 )
-                tab.locator(".st-key-stop button").click()
+                tab.get_by_role("button", name="Stop").first.click()
                 tab.wait_for_timeout(1000)
                 tab.close()
             browser.close()
@@ -93,7 +93,7 @@ def polling(method: str, seconds: float, rounds: int = 3) -> None:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(Starlette(routes=ROUTES), port=port, log_level="error"))
+    server = uvicorn.Server(uvicorn.Config(Starlette(routes=ROUTES), port=port, log_config=None, access_log=False))
     threading.Thread(target=server.run, daemon=True).start()
     ratios = []
     for _ in range(rounds):

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from uotlab.costs import COSTS, Cost, make_cost
 from uotlab.divergences import DIVERGENCES, Balanced, Divergence
 from uotlab.errors import InputError
 from uotlab.penalty import EPS, Convention, Penalty, rho_from_tau
-from uotlab.problem import Problem
+from uotlab.problem import Measure, Problem
 from uotlab.registry import Registry
 
 METHODS: Registry = Registry("method", "uotlab.methods")
@@ -68,6 +69,14 @@ class State:
     def batch(self, side: int, n: int) -> Tensor:
         """n training points of marginal `side` on the run's device, (n, d)."""
         return self.problem.marginals[side].sample(n, self.rng).to(self.device)
+
+
+def _calibration_batch(measure: Measure) -> tuple[Tensor, Tensor | None]:
+    """Points and weights: all of them where they are few, else a fixed draw by weight."""
+    if measure.n > CALIBRATION:
+        return measure.sample(CALIBRATION, torch.Generator().manual_seed(0)), None
+    weights = None if measure.weights is None else torch.from_numpy(np.asarray(measure.weights, dtype=np.float64))
+    return measure.take(torch.arange(measure.n)), weights
 
 
 class Method(BaseModel, ABC):
@@ -193,11 +202,10 @@ class Method(BaseModel, ABC):
         return Penalty(*rho)
 
     def calibrated_cost(self, problem: Problem) -> Cost:
-        """The run's cost, divided by its mean over a fixed seeded batch of both marginals."""
+        """The run's cost, divided by its mean: exactly, or over a fixed seeded batch where there are many points."""
         cost = problem.cost if self.cost is None and problem.cost is not None else make_cost(self.cost, self.cost_parameter)
-        rng = torch.Generator().manual_seed(0)
-        x, y = (m.sample(min(max(m.n, 2), CALIBRATION), rng) for m in problem.marginals[:2])
-        calibrated = cost.calibrated(x, y)
+        (x, a), (y, b) = (_calibration_batch(m) for m in problem.marginals[:2])
+        calibrated = cost.calibrated(x, y, a, b)
         if not 1e-30 < calibrated.scale < 1e30:
             raise InputError(
                 f"The mean cost between source and target is {calibrated.scale:g}, beyond what float32 networks can be trained on. "

@@ -21,4 +21,4 @@ class OTM(UOTM):
     # without R1 the balanced game does not settle; .5, with slower and longer-sighted steps, does at every seed tried
     lr: float = Field(7e-4, gt=0, le=1, description="Learning rate at the start")
     beta2: float = Field(0.99, ge=0, lt=1, description="Adam's second moment decay")
-    r1: float = Field(0.5, ge=0, description="Weight of the gradient penalty E|∇g(y)|² on target points (R1), in mean-cost units")
+    r1: float = Field(0.5, ge=0, description="Weight of the gradient penalty E|∇g(y)|² on target points (R1), in standardised units")

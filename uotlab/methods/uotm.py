@@ -83,7 +83,7 @@ class UOTM(Method):
     beta1: float = Field(0.5, ge=0, lt=1, description="Adam's first moment decay")
     beta2: float = Field(0.9, ge=0, lt=1, description="Adam's second moment decay")
     potential_steps: int = Field(1, ge=1, le=50, description="Potential steps for each map step")
-    r1: float = Field(0.0, ge=0, description="Weight of the gradient penalty E|∇g(y)|² on target points (R1)")
+    r1: float = Field(0.0, ge=0, description="Weight of the gradient penalty E|∇g(y)|² on target points (R1), in standardised units")
     r1_half: int = Field(0, ge=0, description="Steps after which R1 has fallen to half (as 1/(1 + step/steps)); 0 keeps it")
     ema: float = Field(0.9995, ge=0, lt=1, description="Decay of the moving average that is shown and evaluated; 0 is none")
     schedule: Literal["constant", "linear", "cosine"] = Field(
@@ -174,4 +174,5 @@ class UOTM(Method):
         y = y.detach().requires_grad_(True)
         (grad,) = torch.autograd.grad(self._g(state.g, y, penalty).sum(), y, create_graph=True)
         weight = self.r1 / (1 + state.step / self.r1_half) if self.r1_half else self.r1
-        return weight * grad.square().sum(1).mean()
+        # times spread² and the target's mass, the weight means the same in any unit of the data and of mass
+        return weight * state.problem.target.mass * state.g.standard.spread.square() * grad.square().sum(1).mean()

@@ -31,5 +31,5 @@ class ClassScaling(Metric):
         positive = np.maximum(xi, 1e-12)
         return {
             "class scaling spearman": float(spearmanr(xi, ratio).statistic),
-            "class scaling pearson": float(pearsonr(np.log(positive), np.log(ratio)).statistic),
+            "class scaling pearson": float(pearsonr(np.log(positive), np.log(np.maximum(ratio, 1e-12))).statistic),
         }

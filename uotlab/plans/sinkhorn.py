@@ -11,7 +11,7 @@ Reference: chizat2018scaling, Algorithm 1; sejourne2022faster, Section 3.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -97,8 +97,11 @@ def sinkhorn(
         start = _potentials(init, len(X), len(Y), X.device, s)
     work = torch.float64 if double or tol < 1e-5 else torch.float32
     found = solve(C, A, B, eps, penalty, tol, max_iter=max_iter, init=start, dtype=work)
-    P = plan_matrix(C, A, B, found.f, found.g, eps)
-    primal, dual, P = certify(C, A, B, P, found.f, found.g, eps, penalty)
+    P, certificate = _certified(C, A, B, found, eps, penalty)
+    if certificate > tol and found.n_iter < max_iter:  # a float32 kernel could not resolve it: go on in float64
+        more = solve(C, A, B, eps, penalty, tol / 2, max_iter=max_iter - found.n_iter, init=(found.f, found.g), dtype=torch.float64)
+        found = replace(more, n_iter=found.n_iter + more.n_iter)
+        P, certificate = _certified(C, A, B, found, eps, penalty)
     r1, r2 = P.sum(1), P.sum(0)
     parts = {
         "transport": s * float((P * C).sum()),
@@ -106,12 +109,18 @@ def sinkhorn(
         "kl2": s * weighted_kl(penalty.rho2, r2, B),
         "entropy": s * eps * float(kl(P, A[:, None] * B[None])),
     }
-    certificate = max(primal - dual, 0.0) / max(abs(primal), float(P.sum()), 1e-12)
     out = X if isinstance(x, Tensor) else x
     return Plan(
         like(out, P), like(out, s * found.f), like(out, s * found.g), like(out, A), like(out, B), sum(parts.values()), parts,
         certificate, unit, found.n_iter, certificate <= tol, x, y,
     )  # fmt: skip
+
+
+def _certified(C: Tensor, a: Tensor, b: Tensor, found: "Potentials", eps: float, penalty: Penalty) -> tuple[Tensor, float]:
+    """The rounded plan of potentials and its relative certificate."""
+    P = plan_matrix(C, a, b, found.f, found.g, eps)
+    primal, dual, P = certify(C, a, b, P, found.f, found.g, eps, penalty)
+    return P, max(primal - dual, 0.0) / max(abs(primal), float(P.sum()), 1e-12)
 
 
 def _potentials(init: Any, n: int, m: int, device: torch.device, s: float) -> tuple[Tensor, Tensor]:
