@@ -7,6 +7,7 @@ from uotlab.ui import state
 from uotlab.ui.config import configure
 from uotlab.ui.controls import current_job
 from uotlab.ui.panel import panel
+from uotlab.ui.plain import plain
 
 current_job()  # a run opened by its link brings its settings
 spec = state.current()
@@ -14,5 +15,5 @@ with st.sidebar:
     try:
         state.put(configure(spec))
     except InputError as error:
-        st.error(str(error))
+        st.error(plain(error))
 panel()

@@ -14,6 +14,7 @@ from uotlab.errors import InputError
 from uotlab.ui.canvas import canvas
 from uotlab.ui.data_look import show
 from uotlab.ui.open_lab import open_in_lab
+from uotlab.ui.plain import plain
 
 SIDES = ("source", "target")
 PAST = 50  #: steps that can be undone
@@ -65,7 +66,7 @@ def _way_out(jitter: float) -> None:
         for side in SIDES:
             points_from_text(data[side], side)
     except InputError as error:
-        st.info(str(error), icon=":material/edit:")
+        st.info(plain(error), icon=":material/edit:")
         return
     defaults = DATASETS["drawn"].model_fields
     data = {k: v for k, v in data.items() if v != defaults[k].default}

@@ -16,6 +16,7 @@ from uotlab.ui.config import preview, problem_of
 from uotlab.ui.form import form
 from uotlab.ui.live import live
 from uotlab.ui.open_lab import open_in_lab
+from uotlab.ui.plain import plain
 from uotlab.ui.state import start_with
 from uotlab.views.base import SOURCE, TARGET
 from uotlab.views.style import axis, quiet_layout
@@ -51,13 +52,13 @@ def show(spec: RunSpec, key: str) -> None:
             problem = problem_of(spec)
             picture = preview(spec)
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(error), icon=":material/error:")
         return
     labelled = any(m.labels for m in problem.marginals) and problem.d > 1 and problem.images is None
     by_class = labelled and st.toggle("Colour by class", key=f"{key}_by_class")
     live(picture, "data", {"color_by": "class" if by_class else "role"}, key=f"{key}_picture", height=440)
     for note in problem.notes:
-        st.info(note, icon=":material/info:")
+        st.info(plain(note), icon=":material/info:")
     _counts(problem)
     _classes(problem, key)
     _downloads(problem, key)

@@ -13,6 +13,7 @@ from uotlab.engine.spec import RunSpec
 from uotlab.errors import InputError
 from uotlab.ui.data_look import show
 from uotlab.ui.open_lab import open_in_lab
+from uotlab.ui.plain import plain
 
 NONE = "none"
 PEEK = 64 * 1024  #: bytes looked at for the names of columns
@@ -41,7 +42,7 @@ def upload() -> None:
     try:
         digest = store_upload(source, target)
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(error), icon=":material/error:")
         return
     st.success("Both files are good.", icon=":material/check_circle:")
     open_in_lab("Open in the lab", dataset="upload", data={"digest": digest})
@@ -73,11 +74,11 @@ def _side(side: str) -> Table | None:
         with st.spinner("Reading", show_time=True):
             table = _read(file.file_id, file.name, content, label, weight, drop)
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(error), icon=":material/error:")
         return None
-    st.caption(f"{len(table.points):,} points, {table.points.shape[1]} columns: {_listed(table.names)}")
+    st.caption(f"{len(table.points):,} points, {table.points.shape[1]} columns: {plain(_listed(table.names))}")
     for note in table.notes:
-        st.info(note, icon=":material/info:")
+        st.info(plain(note), icon=":material/info:")
     return table
 
 
@@ -94,9 +95,8 @@ def _read(file_id: str, name: str, content: bytes, label: str | None, weight: st
 
 
 def _chosen(label: str, names: list[str], key: str, text: str, first: str | None = None) -> str | None:
-    options = [NONE, *names]
-    answer = st.selectbox(label, options, options.index(first or NONE), key=key, help=text)
-    return None if answer == NONE else answer
+    start = names.index(first) if first in names else None
+    return st.selectbox(label, names, start, key=key, help=text, placeholder=NONE)
 
 
 def _listed(names: tuple[str, ...]) -> str:

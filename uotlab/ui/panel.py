@@ -18,6 +18,7 @@ from uotlab.ui.config import notes, preview
 from uotlab.ui.controls import controls, current_job, offer, undo_reset
 from uotlab.ui.form import title
 from uotlab.ui.live import live
+from uotlab.ui.plain import plain
 from uotlab.ui.share import share
 from uotlab.ui.sources import Still, find
 from uotlab.ui.wire import arrays_of, views_of
@@ -41,7 +42,7 @@ def panel() -> None:
     try:
         source = find(job.id if job is not None else preview(spec))
     except InputError as error:
-        st.error(str(error))
+        st.error(plain(error))
         return
     if source is not None:
         _picture(source, job)
@@ -53,19 +54,19 @@ def _say(job: Job | None, spec: RunSpec) -> None:
     """Sentences: what went wrong, what the state means, what low mass means."""
     sentence = state.told()
     if sentence:
-        st.warning(sentence, icon=":material/info:")
+        st.warning(plain(sentence), icon=":material/info:")
     offer(job, spec)
     if job is None:
         return
     if job.state == "failed":
-        st.error(job.error or "The run failed.", icon=":material/error:")
+        st.error(plain(job.error or "The run failed."), icon=":material/error:")
         if job.traceback:
             with st.expander("Technical details"):
                 st.code(job.traceback, language=None)
     elif job.state == "interrupted":
         st.info("The app was closed while this run was training. Resume goes on from its last checkpoint.", icon=":material/info:")
     if getattr(job, "note", None):
-        st.info(job.note, icon=":material/info:")
+        st.info(plain(job.note), icon=":material/info:")
     mass = job.metrics.get("mass")
     if mass is not None and mass < LOW_MASS and job.state not in ("queued", "running"):
         st.info(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ PLOTLY_URL = f"/live/plotly.min.js?v={plotly.__version__}"
 HOLD_SECONDS = 20.0  #: a request for a newer frame waits at most this long
 LOOK_SECONDS = 0.025  #: time between two looks for a newer frame: one attribute read each
 MOST_STEPS = 100_000_000
+MOST_BYTES = 10_000  #: of a control request
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -54,13 +56,15 @@ def answers(handler: Callable[[Request], Any]) -> Callable[[Request], Any]:
 
 def check_sender(request: Request) -> None:
     """Raises Refused for another site's page (Origin) or a name that only points here (Host)."""
-    host = request.headers.get("host", "")
-    name = urlsplit(f"//{host}").hostname or ""
+    host, origin = request.headers.get("host", ""), request.headers.get("origin")
+    try:
+        name, sender = urlsplit(f"//{host}").hostname or "", urlsplit(origin or "").netloc
+    except ValueError:
+        raise Refused(403, "The Host or Origin header is no address. Open the app itself.") from None
     bound = st.get_option("server.address")
     if bound in LOOPBACK and name not in LOOPBACK | {st.get_option("browser.serverAddress")}:
         raise Refused(403, f"This server answers on {bound} only, not as '{name}'. Open it under its own address.")
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != host:
+    if origin is not None and sender != host:
         raise Refused(403, "Requests from pages of another site are refused. Open the app itself.")
     if request.method == "POST" and origin is None:
         raise Refused(403, "A control request needs an Origin header that names this server.")
@@ -78,7 +82,7 @@ def _options(request: Request) -> dict[str, Any]:
     text = request.query_params.get("options", "{}")
     try:
         options = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         options = None
     if not isinstance(options, dict):
         raise Refused(422, 'options must be a JSON object such as {"arrows": true}.')
@@ -142,15 +146,25 @@ async def figure(request: Request) -> Response:
     return Response(await to_thread.run_sync(build), media_type="application/json", headers=NO_STORE)
 
 
+async def _body(request: Request) -> bytes:
+    """A small request body; Refused beyond MOST_BYTES, read no further than that."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST_BYTES:
+            raise Refused(413, f"A control request has at most {MOST_BYTES} bytes.")
+    return body
+
+
 @answers
 async def control(request: Request) -> Response:
     """POST {"job": id, "do": "pause" | "resume" | "step" | "stop" | "speed" | "extend", "value": number or null}."""
     if request.method != "POST":
         raise Refused(405, "Control is by POST only.")
     try:
-        asked = json.loads(await request.body())
+        asked = json.loads(await _body(request))
         name, do, value = asked["job"], asked["do"], asked.get("value")
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise Refused(422, 'Send JSON such as {"job": "...", "do": "pause"}.') from None
     source = await to_thread.run_sync(find, str(name))
     if not isinstance(source, Job):
@@ -161,7 +175,7 @@ async def control(request: Request) -> Response:
             raise Refused(422, f"value of speed is steps a second in (0, 1000000], or null for full speed; it is {value!r}.")
         source.set_speed(number)
     elif do == "extend":
-        if number is None or number != int(number) or not 1 <= number <= MOST_STEPS:
+        if number is None or not math.isfinite(number) or number != int(number) or not 1 <= number <= MOST_STEPS:
             raise Refused(422, f"value of extend is a whole number of steps from 1 to {MOST_STEPS}; it is {value!r}.")
         source.extend(int(number))
     elif do in ("pause", "resume", "step", "stop"):

@@ -17,6 +17,7 @@ from uotlab.engine.store import Record
 from uotlab.errors import InputError
 from uotlab.methods.base import METHODS
 from uotlab.ui.open_lab import lab_link
+from uotlab.ui.plain import plain
 from uotlab.ui.state import owner, tell, told
 
 ACTIVE = ("queued", "running")
@@ -95,7 +96,7 @@ def runs() -> None:
     found = rows(owner())
     sentence = told()
     if sentence:
-        st.info(sentence, icon=":material/info:")
+        st.info(plain(sentence), icon=":material/info:")
     if not found:
         _empty()
         return
@@ -181,11 +182,11 @@ def _columns() -> dict[str, Any]:
 def _detail(row: Row) -> None:
     record = row.record
     with st.container(border=True, key="run_detail"):
-        st.markdown(f"#### {_plain(record.name)}")
+        st.markdown(f"#### {plain(record.name)}")
         minutes, seconds = divmod(round(record.seconds), 60)
         st.caption(f"{row.method} on {row.dataset} · {row.step:,} of {row.steps_total:,} steps · {minutes} min {seconds} s of training")
         if record.error and row.state == "failed":
-            st.error(record.error, icon=":material/error:")
+            st.error(plain(record.error), icon=":material/error:")
         if row.state == "interrupted":
             st.info("The app ended while this run trained. Resume goes on from its last checkpoint.", icon=":material/restart_alt:")
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -205,7 +206,7 @@ def _rename(record: Record) -> None:
 
 def _delete(record: Record) -> None:
     with st.popover("Delete", icon=":material/delete:"):
-        st.markdown(f"Delete **{_plain(record.name)}** with its weights and its history? This cannot be undone.")
+        st.markdown(f"Delete **{plain(record.name)}** with its weights and its history? This cannot be undone.")
         st.button("Delete for good", key=f"delete_{record.id}", on_click=_remove, args=(record.id,), type="primary")
 
 
@@ -258,8 +259,3 @@ def _try(act: Any) -> None:
         act()
     except InputError as error:
         tell(str(error))
-
-
-def _plain(text: str) -> str:
-    """A person's words with Markdown's signs escaped."""
-    return "".join("\\" + c if c in "\\`*_{}[]()<>#+-.!|~$:" else c for c in text)

@@ -96,7 +96,7 @@ def from_query(query: Mapping[str, str]) -> tuple[RunSpec, str | None]:
     if not query:
         return RECIPE, None
     try:
-        strange = [k for k in query if k not in PLAIN and not k.startswith(("p.", "d."))]
+        strange = [k for k in query if k not in PLAIN and not (k.startswith(("p.", "d.")) and len(k) > 2)]
         if strange:
             raise InputError(f"There is no setting '{strange[0][:40]}'. {did_you_mean(strange[0], PLAIN)}")
         fields: dict[str, Any] = {"method": METHODS[query.get("method", RECIPE.method)].name, "seed": _count(query, "seed") or 0}
