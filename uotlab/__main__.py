@@ -18,6 +18,7 @@ from uotlab import COSTS, DATASETS, DIVERGENCES, METHODS, METRICS, VIEWS, Fitted
 from uotlab.engine.files import floats, to_json, write_text
 from uotlab.engine.loop import NotFinite
 from uotlab.errors import did_you_mean, short
+from uotlab.parameters import value_of_text
 from uotlab.registry import Registry
 
 REGISTRIES: dict[str, Registry] = {
@@ -218,14 +219,7 @@ def _settings(option: str, pairs: Sequence[str], cls: type[BaseModel]) -> dict[s
 
 
 def _value(text: str) -> Any:
-    if text.lower() in ("true", "false", "none", "null"):
-        return {"true": True, "false": False}.get(text.lower())
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    return None if text.lower() in ("none", "null") else value_of_text(text)
 
 
 # ---- fetch ---------------------------------------------------------------------------------------

@@ -57,3 +57,15 @@ def check_number(name: str, value: Any) -> float:
         return float(value)
     except (TypeError, ValueError, OverflowError, RuntimeError):  # RuntimeError: a tensor of several
         raise InputError(f"{name} must be a number; it is {short(repr(value))}.") from None
+
+
+def value_of_text(text: str) -> float | int | bool | str:
+    """What a word in an address or on the command line means: true, false, a number, else the text itself."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

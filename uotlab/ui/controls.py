@@ -179,8 +179,9 @@ def offer(job: Job | None, spec: RunSpec) -> None:
             lambda: train(spec),
             type="primary" if not going else "secondary",
         )
-        if job.spec.dataset is not None:
-            _button("Back to its settings", "unchange", "undo", lambda: state.replace(job.spec), type="tertiary")
+        if st.button("Back to its settings", key="unchange", icon=":material/undo:", type="tertiary"):
+            state.replace(job.spec)
+            st.rerun()  # the whole page: a callback would redraw this part only and leave the side panel as it was
 
 
 def _extend(job: Job) -> None:

@@ -55,7 +55,7 @@ def field(name: str, info: FieldInfo, value: Any, prefix: str) -> Any:
 
 def title(name: str) -> str:
     """ "batch_size" -> "Batch size"."""
-    return {"t": "Time t", "mass target": "Target mass"}.get(name, name.replace("_", " ").capitalize())
+    return {"t": "Time t", "color_by": "Colour by", "mass target": "Target mass"}.get(name, name.replace("_", " ").capitalize())
 
 
 def _number(label: str, key: str, kind: type, value: Any, info: FieldInfo, text: str | None, optional: bool) -> Any:

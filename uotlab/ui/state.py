@@ -13,7 +13,7 @@ from uotlab.engine.begin import check_spec
 from uotlab.engine.spec import Number, RunSpec
 from uotlab.errors import InputError, did_you_mean
 from uotlab.methods.base import METHODS
-from uotlab.parameters import make_model
+from uotlab.parameters import make_model, value_of_text
 
 RECIPE = RunSpec(method="uotm", dataset="moons-to-spiral", params={"rho1": 10.0, "rho2": 10.0})
 OWNER = re.compile(r"[A-Za-z0-9_-]{16,64}")
@@ -103,7 +103,7 @@ def from_query(query: Mapping[str, str]) -> tuple[RunSpec, str | None]:
         fields["dataset"] = DATASETS[query.get("data") or str(RECIPE.dataset)].name
         fields |= {k: _count(query, k) for k in ("n", "steps")} | {"device": query.get("device", "auto")}
         for name, prefix in (("data", "d."), ("params", "p.")):
-            fields[name] = {k.removeprefix(prefix): number(v) for k, v in query.items() if k.startswith(prefix)}
+            fields[name] = {k.removeprefix(prefix): value_of_text(v) for k, v in query.items() if k.startswith(prefix)}
         spec = make_model(RunSpec, fields)
         check_spec(spec)
     except InputError as error:
@@ -114,18 +114,6 @@ def from_query(query: Mapping[str, str]) -> tuple[RunSpec, str | None]:
 def _config(query: Mapping[str, str]) -> dict[str, str]:
     """The part of an address that is configuration."""
     return {k: v for k, v in query.items() if k not in OURS and not k.startswith("embed")}
-
-
-def number(text: str) -> Number:
-    """A query value: true, false, a number, else the text itself."""
-    if text in ("true", "false"):
-        return text == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 def _count(query: Mapping[str, str], name: str) -> int | None:

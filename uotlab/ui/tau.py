@@ -27,7 +27,6 @@ HELP = (
 
 def rho_text(rho: float) -> str:
     """10, 0.5 or ∞."""
-    """rho for people, infinity as ∞."""
     return "∞" if math.isinf(rho) else f"{rho:g}"
 
 

@@ -15,7 +15,7 @@ class DataView(View):
     """Offered only while nothing is mapped yet."""
 
     title = "Data"
-    summary = "The data as they are, not matched yet: the source (above, where they are images) and the target (below)."
+    summary = "The data as they are, not matched yet: source and target. Of images, the source is above and the target below."
     needs = frozenset({"x", "y"})
     order = 5
     options: ClassVar[dict[str, Any]] = {"color_by": ("role", "class")}
