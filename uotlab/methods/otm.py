@@ -18,7 +18,7 @@ class OTM(UOTM):
     equation = r"\inf_g \sup_T\; \mathbb E_{\mu}\big[g(T x)-c(x,Tx)\big]-\mathbb E_{\nu}\big[g(y)\big]"
     relaxed = (False, False)
 
-    # without R1 the balanced game does not settle; .5, with slower and longer-sighted steps, does at every seed tried
+    # without R1 the balanced game does not settle; 1, with slower and longer-sighted steps, does at every seed tried
     lr: float = Field(7e-4, gt=0, le=1, description="Learning rate at the start")
     beta2: float = Field(0.99, ge=0, lt=1, description="Adam's second moment decay")
-    r1: float = Field(0.5, ge=0, description="Weight of the gradient penalty E|∇g(y)|² on target points (R1), in standardised units")
+    r1: float = Field(1.0, ge=0, description="Weight of the gradient penalty E|∇g(y)|² on target points (R1), in standardised units")

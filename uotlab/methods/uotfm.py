@@ -23,7 +23,7 @@ from uotlab.methods.fm import FM, FlowState, flow_matching_loss
 from uotlab.nets.potential import ScalingNet
 from uotlab.nets.training import adam, decayed, descend, ema_copy, ema_update, set_lr
 from uotlab.plans.base import Plan, sample_pairs
-from uotlab.plans.sinkhorn import plan_matrix, sinkhorn, solve
+from uotlab.plans.sinkhorn import rough_plan, sinkhorn, solve
 from uotlab.problem import Problem
 
 
@@ -89,14 +89,11 @@ class UOTFM(FM):
         C = state.cost.matrix(x, y)
         work = torch.float64 if self.plan_tol < 1e-5 else torch.float32
         found = solve(C, a, b, self.eps, state.penalty, self.plan_tol, dtype=work)
-        P = plan_matrix(C, a, b, found.f, found.g, self.eps)
-        shown = P
-        if not float(P.sum()) > 1e-200:  # so little mass is transported that exp is 0: pairs come from the same plan, rescaled
-            top = (found.f[:, None] + found.g[None] - C).max()
-            shown = plan_matrix(C, a, b, found.f - top, found.g, self.eps)
-        i, j = sample_pairs(shown, len(x), state.rng)
-        loss = self._learn_rescaling(state, x, y, (P.sum(1) / a).float(), (P.sum(0) / b).float())
-        return x[i], y[j], {"re-weighting loss": loss, "plan mass": P.sum()}
+        P, log_scale = rough_plan(C, a, b, found.f, found.g, self.eps)
+        i, j = sample_pairs(P, len(x), state.rng)
+        scale = log_scale.exp()
+        loss = self._learn_rescaling(state, x, y, (scale * P.sum(1) / a).float(), (scale * P.sum(0) / b).float())
+        return x[i], y[j], {"re-weighting loss": loss, "plan mass": scale * P.sum()}
 
     def _learn_rescaling(self, state: CoupledState, x: Tensor, y: Tensor, p1: Tensor, p2: Tensor) -> Tensor:
         if state.penalty.balanced:

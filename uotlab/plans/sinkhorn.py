@@ -243,7 +243,7 @@ class _Run:
 
     def _update_f(self) -> None:
         sums = torch.mv(self.K, (self.g - self.beta).exp_().to(self.dtype))
-        if not float(sums.min()) > TINY[self.dtype] or not math.isfinite(float(sums.max())):
+        if _lost(sums):
             self.f = -self.tau1 * self._log_rows()
         else:
             self.f = -self.tau1 * (sums.double().log_() - self.alpha)
@@ -251,7 +251,7 @@ class _Run:
     def _new_g(self) -> Tensor:
         weights = (self.f - self.alpha + self.la).exp_()
         sums = torch.mv(self.K.t(), weights.to(self.dtype))
-        if not float(sums.min()) > TINY[self.dtype] or not math.isfinite(float(sums.max())):
+        if _lost(sums):
             return -self.tau2 * self._log_columns()
         return -self.tau2 * (sums.double().log_() - self.beta - self.lb)
 
@@ -260,7 +260,7 @@ class _Run:
         for i in range(1, most + 1):
             self._update_f()
             g = self._new_g()
-            if i % check == 0 or i == most:
+            if target > 0 and (i % check == 0 or i == most):
                 self.gap = self._gap(g)
                 if self.gap <= target:
                     return i
@@ -298,10 +298,26 @@ class _Run:
         return weight * (log_a - log_b)
 
 
+def _lost(sums: Tensor) -> bool:
+    """Whether kernel sums are too small for their float type, or not finite (NaN too)."""
+    low, high = torch.aminmax(sums)
+    return not (float(low) > TINY[sums.dtype] and float(high) < math.inf)
+
+
 def plan_matrix(C: Tensor, a: Tensor, b: Tensor, f: Tensor, g: Tensor, eps: float) -> Tensor:
-    """P = a b exp((f + g - C) / eps), (n, m)."""
+    """P = a b exp((f + g - C) / eps), (n, m), float64 where a is."""
     # masses go inside the exponential: points without mass may have potentials whose own factor overflows
     return ((f[:, None] + g[None] - C) / eps + (a.log()[:, None] + b.log()[None])).exp_()
+
+
+def rough_plan(C: Tensor, a: Tensor, b: Tensor, f: Tensor, g: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """The plan of `plan_matrix` over its largest entry, in the float type of C, and the logarithm of that entry, float64.
+
+    A few times faster in float32, good to about 1e-5, and never all zero, however little mass is transported.
+    """
+    E = (f / eps + a.log()).to(C)[:, None] + (g / eps + b.log()).to(C)[None] - C / eps
+    top = E.max()
+    return E.sub_(top).exp_(), top.double()
 
 
 def certify(C: Tensor, a: Tensor, b: Tensor, P: Tensor, f: Tensor, g: Tensor, eps: float, penalty: Penalty) -> tuple[float, float, Tensor]:
