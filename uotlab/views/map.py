@@ -80,9 +80,10 @@ class MapView(View):
                 look = class_marker(arrays["x_label"], class_names(arrays, "x_label"), bar=top)
             elif color_by == "scaling" and xi is not None and top:
                 look = scaling_marker(xi, RANGES[range])
-            still = name == "source" and xi is None
-            trace = scatter(name, points, marker={**look, **size, "opacity": 0.55 if name == "source" else 0.85})
-            found.append({**trace, "meta": "static"} if still else trace)
+            if top:  # size follows xi on one cloud only: the other never changes, which halves what a frame redraws
+                found.append(scatter(name, points, marker={**look, **size, "opacity": 0.85 if name == "mapped" else 0.55}))
+            else:
+                found.append(scatter(name, points, marker={**look, "opacity": 0.55}, meta="static"))
         if mapped and "Tx_z" in arrays:
             cloud = plane(arrays, "Tx_z").reshape(-1, 2)
             found.append(scatter("mapped, several z", cloud, MAPPED, marker={"size": 3, "opacity": 0.4}))
