@@ -132,7 +132,8 @@ def _choice(label: str, names: Any, now: str, key: str, text: Any, place: Any = 
 # ---- what is measured on the data ----------------------------------------------------------------
 @lru_cache(maxsize=4)
 def _problem(text: str) -> Problem:
-    return make_problem(RunSpec.model_validate_json(text))
+    with st.spinner("Preparing the data (digits take some seconds the first time)", show_time=True):
+        return make_problem(RunSpec.model_validate_json(text))
 
 
 def problem_of(spec: RunSpec) -> Problem:

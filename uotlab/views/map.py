@@ -22,6 +22,7 @@ from uotlab.views.style import (
     segments,
 )
 
+SIZED = 5000  #: most points whose size follows the scaling
 ARROWS = 150
 
 
@@ -51,7 +52,8 @@ class MapView(View):
         x, y, Tx = (plane(arrays, name) for name in ("x", "y", "Tx"))
         xi = arrays.get("xi")
         by_class = color_by == "class" and "x_label" in arrays
-        size = {} if xi is None else {"size": area_sizes(xi)}
+        # beyond some thousand points sizes are not told apart, and cost a third of the drawing
+        size = {} if xi is None or len(x) > SIZED else {"size": area_sizes(xi)}
         found: list[dict[str, Any]] = []
         if target:
             own = by_class and "y_label" in arrays and class_names(arrays, "y_label") == class_names(arrays, "x_label")
