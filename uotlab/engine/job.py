@@ -153,7 +153,7 @@ class Job:
                 self.become("stopped")
 
     def show(self, points: int) -> None:
-        """Points a side in moving pictures, 2 to 20000; beyond 1000 pictures may take a third of the time.
+        """Points a side in moving pictures, 2 to 20000; beyond 1000 pictures may take half of the time.
 
         Raises:
             InputError: not a whole number in that range.

@@ -20,7 +20,7 @@ Publish = Callable[[int, Mapping[str, float], bool], None]
 
 FRAME_SECONDS = 0.07  #: wall time between two looks at a run
 FRAME_SHARE = 0.1  #: at most this share of the time goes into looks
-LARGE_SHARE = 0.35  #: and this much when more than SHOWN points are asked for: the picture is what is wanted then
+LARGE_SHARE = 0.5  #: and this much when more than SHOWN points are asked for: the picture is what is wanted then
 SHOWN = 1000  #: points a side in a moving picture
 CHECKPOINT_SECONDS = 20.0
 CHECKPOINT_SHARE = 0.02

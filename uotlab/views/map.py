@@ -26,6 +26,11 @@ SIZED = 5000  #: most points whose size follows the scaling
 ARROWS = 150
 
 
+def backdrop(points: np.ndarray) -> np.ndarray:
+    """Points of a cloud that does not move, thinned where there are many: every frame draws them again."""
+    return points if len(points) <= SIZED else points[pick(len(points), SIZED // 2)]
+
+
 @VIEWS.register("map")
 class MapView(View):
     """The plane, or the fixed projection `x2`, `y2`, `Tx2` of more dimensions."""
@@ -58,7 +63,7 @@ class MapView(View):
         if target:
             own = by_class and "y_label" in arrays and class_names(arrays, "y_label") == class_names(arrays, "x_label")
             colour = class_marker(arrays["y_label"], class_names(arrays, "y_label"), bar=False) if own else {"color": TARGET}
-            found.append(scatter("target", y, marker={**colour, "opacity": 0.45}, meta="static"))
+            found.append(scatter("target", y if own else backdrop(y), marker={**colour, "opacity": 0.45}, meta="static"))
         if arrows:
             rows = pick(len(x), ARROWS)
             ax, ay = segments(np.stack([x[rows], Tx[rows]], axis=1))
@@ -85,7 +90,7 @@ class MapView(View):
             if top:  # size follows xi on one cloud only: the other never changes, which halves what a frame redraws
                 found.append(scatter(name, points, marker={**look, **size, "opacity": 0.85 if name == "mapped" else 0.55}))
             else:
-                found.append(scatter(name, points, marker={**look, "opacity": 0.55}, meta="static"))
+                found.append(scatter(name, points if by_class else backdrop(points), marker={**look, "opacity": 0.55}, meta="static"))
         if mapped and "Tx_z" in arrays:
             cloud = plane(arrays, "Tx_z").reshape(-1, 2)
             found.append(scatter("mapped, several z", cloud, MAPPED, marker={"size": 3, "opacity": 0.4}))
