@@ -71,3 +71,14 @@ def test_a_forged_job_id_has_no_frames():
     code, sentence = ask(routes.frame, query="job=../../etc/passwd&view=map")
     assert code == 404
     assert "no run with this id" in sentence
+
+
+def test_a_link_with_a_papers_tau_opens_at_that_rho():
+    """Sinkhorn τ = .9 at eps = .05 is rho = .45."""
+    at = AppTest.from_file(str(SHELL), default_timeout=60)
+    for key, value in {"method": "uotfm", "data": "two-squares", "p.tau": "0.9"}.items():
+        at.query_params[key] = value
+    at.run()
+    assert not at.exception
+    assert at.session_state["rho.1"] == pytest.approx(0.45)
+    assert at.session_state["rho.2"] == pytest.approx(0.45)

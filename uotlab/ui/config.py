@@ -32,6 +32,9 @@ def configure(spec: RunSpec) -> RunSpec:
     cls = METHODS[method]
     st.caption(cls.summary)
     kept = {k: v for k, v in spec.params.items() if k in cls.model_fields}
+    for short in ("divergence", "rho", "tau"):  # one word for both sides, as on the command line
+        if short in spec.params:
+            kept |= {f"{short}{side}": spec.params[short] for side in (1, 2) if cls.relaxed[side - 1]}
     params: dict[str, Any] = {}
     if any(cls.relaxed):
         st.subheader("How strict are the marginals?")

@@ -34,7 +34,7 @@ def penalties(cls: type[Method], values: Mapping[str, Any], scale: float, eps: f
     """The widgets of both sides (of the sides that the method relaxes).
 
     Args:
-        values: present "rho1", "rho2".
+        values: present "rho1", "rho2", or "tau1", "tau2" in the convention of the method's paper.
         scale: s, the mean of the run's own unscaled cost.
         eps: the method's own eps, or None where it has none.
 
@@ -47,7 +47,7 @@ def penalties(cls: type[Method], values: Mapping[str, Any], scale: float, eps: f
         return {}
     for side in sides:
         if f"rho.{side}" not in st.session_state:
-            st.session_state[f"rho.{side}"] = float(values.get(f"rho{side}", cls.model_fields[f"rho{side}"].default))
+            st.session_state[f"rho.{side}"] = _given(cls, values, side, scale, EPS if eps is None else eps)
     linked = len(sides) == 2
     if linked:
         if "rho.linked" not in st.session_state:
@@ -61,6 +61,15 @@ def penalties(cls: type[Method], values: Mapping[str, Any], scale: float, eps: f
     note = f"Here the mean cost is s = {scale:.4g}"
     st.caption(note + (f" and ε = {eps:g}." if eps is not None else f"; this method has no ε, so the exponent is shown for ε = {EPS:g}."))
     return {f"rho{side}": float(st.session_state[f"rho.{side}"]) for side in sides}
+
+
+def _given(cls: type[Method], values: Mapping[str, Any], side: int, scale: float, eps: float) -> float:
+    """rho of one side as an address or a run has it: as rho or as the paper's tau."""
+    tau = values.get(f"tau{side}")
+    if tau is not None:
+        return rho_from_tau(cls.convention, float(tau), scale, eps)
+    rho = values.get(f"rho{side}")
+    return float(cls.model_fields[f"rho{side}"].default if rho is None else rho)
 
 
 def _side(group: tuple[int, ...], name: str, cls: type[Method], scale: float, eps: float) -> None:
