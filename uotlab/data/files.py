@@ -204,7 +204,7 @@ def _read_text(content: bytes, name: str, separator: str | None, label_column: s
         cells = start.split() if separator is None else next(csv.reader([start], delimiter=separator))
     except csv.Error:
         raise InputError(f"{name} is not a table: its first line has an endless cell. Check its quotation marks.") from None
-    header = not all(_is_number(c) for c in cells)
+    header = not all(is_number(c) for c in cells)
     layout: dict[str, Any] = {"sep": pattern, "header": 0 if header else None, "index_col": False, "skipinitialspace": True}
     try:
         with warnings.catch_warnings():
@@ -246,7 +246,8 @@ def _separator(line: str, expected: str | None) -> str | None:
     return best if counts[best] else (expected if expected is not None else None)
 
 
-def _is_number(cell: str) -> bool:
+def is_number(cell: str) -> bool:
+    """Whether a cell of text reads as a number."""
     try:
         float(cell)
     except ValueError:

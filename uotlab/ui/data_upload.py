@@ -7,7 +7,7 @@ from collections import OrderedDict
 
 import streamlit as st
 
-from uotlab.data.files import EXTENSIONS, TEXT, UPLOAD_LIMIT, Table, read_arrays, read_points
+from uotlab.data.files import EXTENSIONS, TEXT, UPLOAD_LIMIT, Table, is_number, read_arrays, read_points
 from uotlab.data.upload import store_upload
 from uotlab.engine.spec import RunSpec
 from uotlab.errors import InputError
@@ -120,7 +120,7 @@ def text_column(content: bytes, names: list[str]) -> str | None:
     """The one column whose second row holds text: most likely the labels. None where there is none, or more than one."""
     lines = [line for line in content[:PEEK].decode("utf-8-sig", errors="replace").splitlines() if line.strip()]
     cells = _cells(lines[1]) if len(lines) > 1 else []
-    found = [name for name, cell in zip(names, cells) if cell and not _is_number(cell)]
+    found = [name for name, cell in zip(names, cells) if cell and not is_number(cell)]
     return found[0] if len(found) == 1 and len(cells) == len(names) else None
 
 
@@ -132,12 +132,4 @@ def _cells(line: str) -> list[str]:
 
 def _text_columns(text: str) -> list[str]:
     cells = _cells(next((line for line in text.splitlines() if line.strip()), ""))
-    return [f"column {i + 1}" for i in range(len(cells))] if all(map(_is_number, cells)) else [cell for cell in cells if cell]
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+    return [f"column {i + 1}" for i in range(len(cells))] if all(map(is_number, cells)) else [cell for cell in cells if cell]
