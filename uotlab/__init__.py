@@ -16,6 +16,7 @@ from uotlab.metrics.base import METRICS
 from uotlab.penalty import Penalty
 from uotlab.plans.base import Plan
 from uotlab.plans.sinkhorn import sinkhorn
+from uotlab.plans.solver import SOLVERS, plan
 from uotlab.problem import Measure, Problem
 from uotlab.views.base import VIEWS
 
@@ -27,6 +28,7 @@ __all__ = [
     "DIVERGENCES",
     "METHODS",
     "METRICS",
+    "SOLVERS",
     "VIEWS",
     "Fitted",
     "InputError",
@@ -37,5 +39,6 @@ __all__ = [
     "RunSpec",
     "fit",
     "load",
+    "plan",
     "sinkhorn",
 ]

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from uotlab import COSTS, DATASETS, DIVERGENCES, METHODS, METRICS, VIEWS, Fitted, InputError, __version__, fit, load
+from uotlab import COSTS, DATASETS, DIVERGENCES, METHODS, METRICS, SOLVERS, VIEWS, Fitted, InputError, __version__, fit, load
 from uotlab.engine.files import floats, to_json, write_text
 from uotlab.engine.loop import NotFinite
 from uotlab.errors import did_you_mean, short
@@ -27,6 +27,7 @@ REGISTRIES: dict[str, Registry] = {
     "divergences": DIVERGENCES,
     "costs": COSTS,
     "metrics": METRICS,
+    "solvers": SOLVERS,
     "views": VIEWS,
 }
 SHOWN = ("title", "summary", "group", "family", "reference", "default_steps", "default_n", "latex", "equation", "unit", "better")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from uotlab.arrays import as_tensor, like, masses
@@ -23,6 +24,7 @@ from uotlab.errors import InputError
 from uotlab.parameters import check_count, check_number
 from uotlab.penalty import Penalty
 from uotlab.plans.base import Plan, kl, weighted_kl
+from uotlab.plans.solver import SOLVERS, Solver
 
 MOST_PAIRS = 2**30  #: entries of a plan: 8 GB in float64, and several of that size are held
 ABSORB = {torch.float32: 30.0, torch.float64: 200.0}  #: re-absorb when a potential has moved by this many eps
@@ -114,6 +116,34 @@ def sinkhorn(
         like(out, P), like(out, s * found.f), like(out, s * found.g), like(out, A), like(out, B), sum(parts.values()), parts,
         certificate, unit, found.n_iter, certificate <= tol, x, y,
     )  # fmt: skip
+
+
+@SOLVERS.register("sinkhorn")
+class Sinkhorn(Solver):
+    """Entropic transport, balanced or unbalanced."""
+
+    title, order, relaxed, entropic = "Sinkhorn", 1, True, True
+    summary = "Entropic transport by Sinkhorn's iterations, each marginal held or relaxed. The quick one: it answers while a slider moves."
+    equation = (
+        r"\min_{P\ge0}\;\langle P,C\rangle+\rho_1\mathrm{KL}(P\mathbf 1|a)"
+        r"+\rho_2\mathrm{KL}(P^\top\mathbf 1|b)+\varepsilon\,\mathrm{KL}(P|ab^\top)"
+    )
+    reference = "chizat2018scaling"
+
+    eps: float = Field(0.05, gt=0, allow_inf_nan=False, description="Entropic temperature in mean-cost units; small is sharp and slow")
+    rho1: float = Field(
+        math.inf, gt=0, description="Weight of the source divergence in units of the mean cost; infinity holds the marginal"
+    )
+    rho2: float = Field(
+        math.inf, gt=0, description="Weight of the target divergence in units of the mean cost; infinity holds the marginal"
+    )
+    tol: float | None = Field(None, gt=0, description="Relative certificate to reach; empty is 1e-4, or 1e-6 for float64 points")
+    max_iter: int = Field(100_000, ge=0, description="Most iterations")
+
+    def plan(self, x, y, a=None, b=None, *, init=None, progress=None, cancel=None):
+        return sinkhorn(
+            x, y, a, b, self.ground, self.eps, self.rho1, self.rho2, self.tol, max_iter=self.max_iter, init=init
+        )  # fmt: skip
 
 
 def _certified(C: Tensor, a: Tensor, b: Tensor, found: "Potentials", eps: float, penalty: Penalty) -> tuple[Tensor, float]:
