@@ -19,16 +19,20 @@ class Plan:
 
     Args:
         P: the plan, (n, m); its entries are masses.
-        f, g: potentials on source (n,) and target (m,), in the cost's own units; P = a b exp((f + g - C) / eps).
+        f, g: potentials on source (n,) and target (m,), in the cost's own units; P = a b exp((f + g - C) / eps), or
+            without an eps dual potentials, f + g <= C.
         a, b: masses, (n,) and (m,).
         value: the objective, the sum of `parts`, in the cost's own units.
-        parts: "transport" <P, C>, "kl1" and "kl2" (weighted by rho), "entropy" (weighted by eps).
+        parts: "transport" <P, C>, "kl1" and "kl2" (weighted by rho), "entropy" (weighted by eps); with other divergences
+            than KL "divergence1" and "divergence2" stand where "kl1" and "kl2" do.
         certificate: (primal - dual) / max(|primal|, mean cost * mass), the primal taken at the plan rounded to
             its hard marginals: an upper bound on the relative error of `value`.
         cost_scale: s, the mean cost that one unit of rho and eps stands for.
         n_iter: solver iterations.
         converged: whether `certificate` reached the tolerance.
         x, y: the points, for `barycentric_map`.
+        marginal_error: what was left between the solver's marginals and the hard ones, in L1 relative to the mass,
+            before the plan was rounded to them; 0 for solvers that hold them exactly or let them go.
     """
 
     P: Any
@@ -44,6 +48,7 @@ class Plan:
     converged: bool
     x: Any = None
     y: Any = None
+    marginal_error: float = 0.0
 
     @property
     def mass(self) -> float:
