@@ -72,7 +72,7 @@ def divergence_figure(
         drawn = np.where(torch.isfinite(value).numpy(), value.numpy(), np.nan)
         look = {"color": colors[name], "width": 2.5}
         figure.add_scatter(
-            x=at.numpy(), y=drawn, name=psi.name, line=look, hovertemplate="%{x:.2f}: %{y:.3f}<extra>" + psi.title + "</extra>"
+            x=at.numpy(), y=drawn, name=psi.title, line=look, hovertemplate="%{x:.2f}: %{y:.3f}<extra>" + psi.title + "</extra>"
         )
         if kind == "psi" and int(torch.isfinite(value).sum()) == 1:  # the hard constraint is one point
             figure.add_scatter(x=[1], y=[0], mode="markers", marker={"color": colors[name], "size": 9}, showlegend=False, hoverinfo="skip")

@@ -18,13 +18,13 @@ from uotlab.ui.config import notes, preview
 from uotlab.ui.controls import controls, current_job, offer, undo_reset
 from uotlab.ui.form import title
 from uotlab.ui.live import live
+from uotlab.ui.low_mass import low_mass
 from uotlab.ui.plain import plain
 from uotlab.ui.share import share
 from uotlab.ui.sources import Still, find
 from uotlab.ui.wire import arrays_of, views_of
 from uotlab.views.base import VIEWS
 
-LOW_MASS = 0.5
 STATUS_METRICS = 4
 
 
@@ -67,13 +67,8 @@ def _say(job: Job | None, spec: RunSpec) -> None:
         st.info("The app was closed while this run was training. Resume goes on from its last checkpoint.", icon=":material/info:")
     if getattr(job, "note", None):
         st.info(plain(job.note), icon=":material/info:")
-    mass = job.metrics.get("mass")
-    if mass is not None and mass < LOW_MASS and job.state not in ("queued", "running"):
-        st.info(
-            f"Only {mass:.0%} of the source's mass is carried over: with this ρ it is cheaper to let mass go than to move it. "
-            "Move ρ to the right to carry more.",
-            icon=":material/info:",
-        )
+    if job.state not in ("queued", "running") and (said := low_mass(job.metrics.get("mass"))):  # while it runs the picture says it
+        st.info(said, icon=":material/info:")
 
 
 def _picture(source: Job | Still, job: Job | None) -> None:

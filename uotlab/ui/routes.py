@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from uotlab.engine.job import Job
 from uotlab.errors import InputError
+from uotlab.ui.low_mass import low_mass
 from uotlab.ui.sources import Still, find, pulse, status
 from uotlab.ui.wire import Picture, arrays_of, draw, figure_json, frame_bytes, views_of
 
@@ -25,6 +26,7 @@ PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 PLOTLY_URL = f"/live/plotly.min.js?v={plotly.__version__}"
 HOLD_SECONDS = 20.0  #: a request for a newer frame waits at most this long
 LOOK_SECONDS = 0.025  #: time between two looks for a newer frame: one attribute read each
+SETTLED = 0.2  #: share of the steps before which a low mass says nothing yet
 MOST_STEPS = 100_000_000
 MOST_BYTES = 10_000  #: of a control request
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -97,6 +99,8 @@ def _picture(source: Job | Still, view: str, options: dict[str, Any]) -> tuple[d
         return header, None
     arrays = arrays_of(snapshot)
     header["views"] = views_of(arrays)
+    if header["state"] == "running" and header["step"] >= SETTLED * header["steps_total"]:
+        header["note"] = low_mass(header["metrics"].get("mass"))
     try:
         return header, draw(view, arrays, options)
     except InputError as error:
