@@ -20,11 +20,12 @@ from torch import Tensor
 
 from uotlab.arrays import as_tensor, like, masses
 from uotlab.costs import Cost, make_cost
+from uotlab.divergences import DIVERGENCES
 from uotlab.errors import InputError
 from uotlab.parameters import check_count, check_number
 from uotlab.penalty import Penalty
 from uotlab.plans.base import Plan, kl, weighted_kl
-from uotlab.plans.solver import SOLVERS, Solver
+from uotlab.plans.solver import SOLVERS, Cancel, Progress, Solver
 
 MOST_PAIRS = 2**30  #: entries of a plan: 8 GB in float64, and several of that size are held
 ABSORB = {torch.float32: 30.0, torch.float64: 200.0}  #: re-absorb when a potential has moved by this many eps
@@ -45,6 +46,11 @@ def sinkhorn(
     scale_cost: bool = True,
     max_iter: int = 100_000,
     init: tuple[Any, Any] | None = None,
+    divergence: str = "kl",
+    divergence1: str | None = None,
+    divergence2: str | None = None,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
 ) -> Plan:
     """The entropic unbalanced plan between weighted points.
 
@@ -55,6 +61,8 @@ def sinkhorn(
         eps, rho1, rho2: in units of the mean cost (of the cost itself when `scale_cost` is False).
         tol: relative certificate to reach; None is 1e-4, or 1e-6 in float64.
         init: potentials (f, g) of an earlier plan, in the cost's own units, to start from.
+        divergence: what holds each marginal, of `uotlab.DIVERGENCES`; divergence1, divergence2: of one side only.
+        progress, cancel: see `uotlab.plans.solver`.
 
     Returns:
         A Plan; value, parts and potentials in the cost's own units.
@@ -62,6 +70,15 @@ def sinkhorn(
     Raises:
         InputError: bad points, weights or numbers; both sides hard with unequal masses.
     """
+    names = [DIVERGENCES[d or divergence].name for d in (divergence1, divergence2)]
+    if not set(names) <= {"kl", "balanced"}:
+        from uotlab.plans.scaling import sinkhorn_scaling
+
+        return sinkhorn_scaling(
+            x, y, a, b, cost, eps, rho1, rho2, tol, divergence1=names[0], divergence2=names[1],
+            scale_cost=scale_cost, max_iter=max_iter, init=init, progress=progress, cancel=cancel,
+        )  # fmt: skip
+    rho1, rho2 = (math.inf if name == "balanced" else rho for name, rho in zip(names, (rho1, rho2), strict=True))
     X, Y = as_tensor(x, "x", ndim=2), as_tensor(y, "y", ndim=2)
     if X.shape[1] != Y.shape[1]:
         raise InputError(
