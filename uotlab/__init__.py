@@ -14,6 +14,8 @@ from uotlab.errors import InputError
 from uotlab.methods.base import METHODS
 from uotlab.metrics.base import METRICS
 from uotlab.penalty import Penalty
+from uotlab.plans.barycenters.base import BARYCENTERS, barycenter
+from uotlab.plans.barycenters.result import BarycenterResult
 from uotlab.plans.base import Plan
 from uotlab.plans.sinkhorn import sinkhorn
 from uotlab.plans.solver import SOLVERS, plan
@@ -23,6 +25,7 @@ from uotlab.views.base import VIEWS
 __version__ = "0.1.0"
 
 __all__ = [
+    "BARYCENTERS",
     "COSTS",
     "DATASETS",
     "DIVERGENCES",
@@ -30,6 +33,7 @@ __all__ = [
     "METRICS",
     "SOLVERS",
     "VIEWS",
+    "BarycenterResult",
     "Fitted",
     "InputError",
     "Measure",
@@ -37,6 +41,7 @@ __all__ = [
     "Plan",
     "Problem",
     "RunSpec",
+    "barycenter",
     "fit",
     "load",
     "plan",
