@@ -6,6 +6,7 @@ import streamlit as st
 
 import uotlab
 from uotlab.engine.runner import warm_up
+from uotlab.ui.plans_route import PLAN_ROUTES
 from uotlab.ui.registries import discover
 from uotlab.ui.routes import ROUTES
 
@@ -16,4 +17,4 @@ warm_up()
 # what is alive now stays: the collector need not walk through torch while a job trains
 gc.freeze()
 
-app = st.App("uotlab/ui/shell.py", routes=ROUTES)
+app = st.App("uotlab/ui/shell.py", routes=[*ROUTES, *PLAN_ROUTES])

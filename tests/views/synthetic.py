@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from tests.views.synthetic_plans import PLANS
+
 
 def f(values) -> np.ndarray:
     return np.asarray(values, dtype=np.float32)
@@ -90,4 +92,4 @@ SNAPSHOTS = {
     "before training, on a line": {k: v for k, v in cloud(300, 1).items() if k in DATA},
     "before training, images": {k: v for k, v in images().items() if k in DATA},
     "broken on a line": cloud(50, 1) | {"Tx": f(np.full((50, 1), np.nan)), "xi": f(np.full(50, np.nan))},
-}
+} | PLANS

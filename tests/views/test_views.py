@@ -11,7 +11,7 @@ from tests.views.synthetic import SNAPSHOTS
 from uotlab.views.base import VIEWS, frame, numeric_leaves
 
 CASES = [(v, s) for v in VIEWS for s in SNAPSHOTS if VIEWS[v]().applies(SNAPSHOTS[s])]
-GAPS = {"arrows", "trails", "images", "learned", "true ratio"}  #: traces whose NaN are gaps
+GAPS = {"arrows", "trails", "pairs", "images", "learned", "true ratio"}  #: traces whose NaN are gaps
 
 
 def combinations(view):

@@ -95,7 +95,7 @@ class Live {
     while (this.alive) {
       const hidden = document.hidden || !this.onscreen || !this.root.isConnected || this.graph.offsetParent === null;
       if (!this.data?.job || hidden || this.graph._dragging) { await sleep(100); continue; }
-      if (this.since && this.status.state === "still") { await this.themed(); await sleep(150); continue; }
+      if (this.since && this.status.state === "still" && !this.status.moving) { await this.themed(); await sleep(150); continue; }
       const address = this.address;
       try {
         await this.turn(address);

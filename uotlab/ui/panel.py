@@ -1,6 +1,6 @@
 """The lab's main part: controls, what there is to say, and the live picture. A fragment: its buttons rerun only it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -78,7 +78,7 @@ def _picture(source: Job | Still, job: Job | None) -> None:
     drawn = snapshot if snapshot is not None or still is None else find(still).snapshot  # type: ignore[union-attr]
     views = views_of(arrays_of(drawn)) if drawn is not None else ["data"]
     view = _choose(views)
-    options = _options(view, drawn.arrays if drawn is not None else {})
+    options = view_options(view, drawn.arrays if drawn is not None else {})
     live(
         source.id, view, options, key="live", state=source.state if isinstance(source, Job) else "still",
         views=views_of(arrays_of(snapshot)) if snapshot is not None else (), metrics=_status_metrics(job),
@@ -105,9 +105,9 @@ def _choose(views: list[str]) -> str:
     return picked or now
 
 
-def _options(view: str, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def view_options(view: str, arrays: Mapping[str, np.ndarray], skip: Collection[str] = ()) -> dict[str, Any]:
     """The view's options as widgets: toggles in one row of pills, choices and sliders beside them."""
-    options: Mapping[str, Any] = VIEWS[view].options
+    options = {name: default for name, default in VIEWS[view].options.items() if name not in skip}
     toggles = [name for name, default in options.items() if isinstance(default, bool)]
     answers: dict[str, Any] = {}
     with st.container(horizontal=True, key="view-options", vertical_alignment="center", gap="medium"):

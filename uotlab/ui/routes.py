@@ -121,6 +121,8 @@ async def frame(request: Request) -> Response:
         if time.monotonic() > end or await request.is_disconnected():
             return Response(status_code=204, headers=NO_STORE)
         await asyncio.sleep(LOOK_SECONDS)
+        if isinstance(source, Still):  # a moving one is replaced as a whole
+            source = find(source.id) or source
 
     def build() -> bytes:
         header, picture = _picture(source, view, options)
@@ -150,7 +152,7 @@ async def figure(request: Request) -> Response:
     return Response(await to_thread.run_sync(build), media_type="application/json", headers=NO_STORE)
 
 
-async def _body(request: Request) -> bytes:
+async def small_body(request: Request) -> bytes:
     """A small request body; Refused beyond MOST_BYTES, read no further than that."""
     body = b""
     async for part in request.stream():
@@ -166,7 +168,7 @@ async def control(request: Request) -> Response:
     if request.method != "POST":
         raise Refused(405, "Control is by POST only.")
     try:
-        asked = json.loads(await _body(request))
+        asked = json.loads(await small_body(request))
         name, do, value = asked["job"], asked["do"], asked.get("value")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise Refused(422, 'Send JSON such as {"job": "...", "do": "pause"}.') from None

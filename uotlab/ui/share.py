@@ -3,6 +3,7 @@
 import json
 import math
 import shlex
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -22,9 +23,9 @@ def python_code(spec: RunSpec) -> str:
     """A script that trains the same run."""
     data, params = dict(spec.data), dict(spec.params)
     seed = data.pop("seed", 0)
-    load = [_quoted(spec.dataset), *([f"n={spec.n}"] if spec.n else []), f"seed={seed}", *_arguments(data)]
-    fit = [_quoted(spec.method), "problem", *([f"steps={spec.steps}"] if spec.steps else []), f"seed={spec.seed}"]
-    fit += ([f"device={_quoted(spec.device)}"] if spec.device != "auto" else []) + _arguments(params)
+    load = [quoted(spec.dataset), *([f"n={spec.n}"] if spec.n else []), f"seed={seed}", *arguments(data)]
+    fit = [quoted(spec.method), "problem", *([f"steps={spec.steps}"] if spec.steps else []), f"seed={spec.seed}"]
+    fit += ([f"device={quoted(spec.device)}"] if spec.device != "auto" else []) + arguments(params)
     imports = "import math\n\nimport uotlab" if "math.inf" in " ".join(fit + load) else "import uotlab"
     return (
         f"{imports}\n\nproblem = uotlab.load({', '.join(load)})\n"
@@ -43,7 +44,7 @@ def command(spec: RunSpec) -> str:
     words += ["--device", spec.device] if spec.device != "auto" else []
     for option, values in (("--set", spec.params), ("--data", spec.data)):
         for key, value in values.items():
-            words += [option, f"{key}={_word(value)}"]
+            words += [option, f"{key}={word(value)}"]
     return shlex.join([*words, "--out", f"runs/{spec.method}-{spec.dataset}"])
 
 
@@ -58,7 +59,8 @@ def share(spec: RunSpec) -> None:
         st.code(command(spec), language="bash", wrap_lines=True)
 
 
-def _arguments(values: dict[str, Any]) -> list[str]:
+def arguments(values: Mapping[str, Any]) -> list[str]:
+    """Keyword arguments as Python source."""
     strange = {k: v for k, v in values.items() if not k.isidentifier()}
     plain = [f"{k}={_literal(v)}" for k, v in values.items() if k not in strange]
     return plain + ([f"**{strange!r}"] if strange else [])
@@ -67,14 +69,16 @@ def _arguments(values: dict[str, Any]) -> list[str]:
 def _literal(value: Any) -> str:
     if isinstance(value, float) and math.isinf(value):
         return "math.inf"
-    return _quoted(value) if isinstance(value, str) else repr(value)
+    return quoted(value) if isinstance(value, str) else repr(value)
 
 
-def _quoted(text: Any) -> str:
+def quoted(text: Any) -> str:
+    """A string literal."""
     return json.dumps(str(text), ensure_ascii=False)
 
 
-def _word(value: Any) -> str:
+def word(value: Any) -> str:
+    """A value as the command line reads it."""
     if isinstance(value, bool):
         return str(value).lower()
     return "inf" if isinstance(value, float) and math.isinf(value) else str(value)

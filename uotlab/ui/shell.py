@@ -9,6 +9,7 @@ from uotlab.ui.state import owner
 
 PAGES = {
     "lab": ("Lab", ":material/science:"),
+    "plans": ("Plans", ":material/hub:"),
     "data": ("Data", ":material/scatter_plot:"),
     "runs": ("Runs", ":material/history:"),
     "learn": ("Learn", ":material/school:"),

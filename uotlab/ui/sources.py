@@ -16,10 +16,11 @@ HELD = 48  #: still pictures kept in memory, the oldest go first
 
 @dataclass(frozen=True)
 class Still:
-    """A picture of something that does not train: data, or a finished run."""
+    """A picture of something that does not train: data, or a finished run; a `moving` one is replaced while it is looked at."""
 
     id: str
     snapshot: Snapshot
+    moving: bool = False
 
 
 _held: "OrderedDict[str, Still]" = OrderedDict()
@@ -27,18 +28,24 @@ _by_key: dict[str, str] = {}
 _lock = threading.Lock()
 
 
-def hold(snapshot: Snapshot, key: str) -> str:
+def hold(snapshot: Snapshot, key: str, *, moving: bool = False) -> str:
     """Keep a snapshot for the live component and return its id; the same `key` keeps the same id and replaces the picture."""
     with _lock:
         name = _by_key.get(key) or secrets.token_urlsafe(16)
         _by_key[key] = name
-        _held[name] = Still(name, snapshot)
+        _held[name] = Still(name, snapshot, moving)
         _held.move_to_end(name)
         while len(_held) > HELD:
             gone, _ = _held.popitem(last=False)
             for other in [k for k, v in _by_key.items() if v == gone]:
                 del _by_key[other]
         return name
+
+
+def let_go(key: str) -> None:
+    """Forget the picture held under `key`."""
+    with _lock:
+        _held.pop(_by_key.pop(key, ""), None)
 
 
 def held(key: str) -> str | None:
@@ -75,7 +82,7 @@ def status(source: Job | Still) -> dict[str, Any]:
         "metrics": {} if snapshot is None else {k: finite(v) for k, v in snapshot.metrics.items()},
     }
     if isinstance(source, Still):
-        return known | {"state": "still"}
+        return known | {"state": "still", "moving": source.moving}
     return known | {
         "state": source.state,
         "steps_total": source.steps_total,

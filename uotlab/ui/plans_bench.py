@@ -1,0 +1,324 @@
+"""A bench: two clouds and the newest plan between them, solved again in a thread whenever a dial is turned.
+
+The page makes one a session, under an unguessable id; the route `/live/dial` turns its dials. The picture is a held one
+(`uotlab.ui.sources`) that is replaced with every plan, so the live component draws it without a script rerun.
+"""
+
+import logging
+import math
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from uotlab.engine.begin import use_threads
+from uotlab.engine.spec import Snapshot
+from uotlab.errors import InputError
+from uotlab.plans.base import Plan
+from uotlab.plans.solver import SOLVERS, Solver, points_of
+from uotlab.problem import Problem
+from uotlab.ui.low_mass import low_mass
+from uotlab.ui.plans_extras import EXTRAS, Arrays, Names, Scene
+from uotlab.ui.plans_latest import Latest
+from uotlab.ui.plans_spec import PlanSpec, check
+from uotlab.ui.sources import finite, hold, let_go
+
+MOST_BENCHES = 16  #: kept in memory; the one not used for longest goes first, and its page makes a new one
+PATIENCE = 0.6  #: s after which a solve gives way to newer values
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is known of the newest plan.
+
+    Args:
+        ticket: of the request that it answers.
+        spec: what was solved.
+        numbers: named numbers, JSON-ready; empty where there is no plan.
+        sentence: what went wrong, or what the numbers mean; empty where there is nothing to say.
+        failed: whether the sentence says why there is no plan.
+    """
+
+    ticket: int
+    spec: PlanSpec
+    numbers: Mapping[str, float | None] = field(default_factory=dict)
+    sentence: str = ""
+    failed: bool = False
+
+    def json(self) -> dict[str, Any]:
+        return {"ticket": self.ticket, "numbers": dict(self.numbers), "sentence": self.sentence, "failed": self.failed}
+
+
+class Bench:
+    """Clouds, settings, the newest plan and what further pictures need."""
+
+    def __init__(self) -> None:
+        self.id = secrets.token_urlsafe(16)
+        self.spec: PlanSpec | None = None
+        self.scene: Scene | None = None
+        self.plan: Plan | None = None
+        self.answer: Answer | None = None
+        self.view = ""
+        self.source = ""  #: id of the held picture
+        self._tickets = 0
+        self._version = self._scenes = 0
+        self._arrays: Arrays = {}
+        self._extras: dict[str, tuple[str, Arrays, Names]] = {}
+        self._solves, self._others = Latest("plans-solve"), Latest("plans-extra")
+        self._lock = threading.Condition()
+
+    # ---- asked from the page and from the route --------------------------------------------------
+    def show(self, spec: PlanSpec, problem: Problem) -> int:
+        """Solve `spec` on these data; returns the ticket to wait for, that of the present answer where nothing has changed."""
+        with self._lock:
+            if self.answer is not None and self.spec == spec:
+                return self._tickets
+            key = spec.cloud.model_dump_json()
+            if self.scene is None or self.scene.key != key:
+                scene = make_scene(key, problem)
+                let_go(self._key)  # a new id, so that the picture of new data forgets the old one's zoom
+                self._scenes += 1
+                self.scene, self.plan, self.answer, self._arrays, self._extras, self.source = scene, None, None, {}, {}, ""
+        return self._ask(spec)
+
+    def turn(self, values: Mapping[str, Any]) -> int:
+        """Solve the same with some settings changed.
+
+        Raises:
+            InputError: an unknown setting or a value outside its rule.
+        """
+        assert self.spec is not None
+        fields = SOLVERS[self.spec.solver].model_fields
+        strange = [name for name in values if name not in fields]
+        if strange:
+            raise InputError(f"There is no dial '{str(strange[0])[:40]}'; this solver has {', '.join(fields)}.")
+        spec = self.spec.turned(values)
+        check(spec)
+        return self._ask(spec)
+
+    def want(self, view: str) -> None:
+        """Which picture is looked at: what it needs beyond the plan is computed when the plan is there."""
+        self.view = view
+        if self.plan is not None:
+            self._begin_extra()
+
+    def ready(self, ticket: int) -> bool:
+        """Whether the answer to `ticket`, or to a newer one, is there."""
+        return self.answer is not None and self.answer.ticket >= ticket
+
+    def wait(self, ticket: int, seconds: float) -> Answer | None:
+        """The answer to `ticket` or a newer one; None where it takes longer."""
+        with self._lock:
+            self._lock.wait_for(lambda: self.ready(ticket), seconds)
+        return self.answer
+
+    def close(self) -> None:
+        """Let go of what is held in memory."""
+        self._solves.drop()
+        self._others.drop()
+        let_go(self._key)
+
+    # ---- in its threads ----------------------------------------------------------------------------
+    def _ask(self, spec: PlanSpec) -> int:
+        with self._lock:
+            self._tickets += 1
+            self.spec, ticket, scene = spec, self._tickets, self.scene
+        assert scene is not None
+        self._solves.put(lambda: self._solve(ticket, spec, scene))
+        return ticket
+
+    def _solve(self, ticket: int, spec: PlanSpec, scene: Scene) -> None:
+        use_threads(torch.device("cpu"))
+        try:
+            before = self.plan if self.answer is not None and warm(self.answer.spec, spec) else None
+            plan, seconds = solve(spec, scene, before, self._solves)
+            arrays, numbers = arrays_of_plan(plan, scene), numbers_of(plan, scene)
+            numbers["seconds"] = round(seconds, 5)
+            said = low_mass(numbers["share"]) or ("" if plan.converged else unfinished(plan))
+            answer = Answer(ticket, spec, numbers, said)
+        except InputError as error:
+            self._tell(Answer(ticket, spec, {}, str(error), failed=True))
+            return
+        except Exception:
+            log.exception("a plan failed")
+            self._tell(Answer(ticket, spec, {}, "The solver failed on these values. Choose a larger ε or another solver.", failed=True))
+            return
+        if scene is self.scene:
+            self.plan, self._arrays = replace(plan, P=arrays["P"]), arrays
+            self._publish(numbers)
+        self._tell(answer)
+        self._begin_extra()
+
+    def _tell(self, answer: Answer) -> None:
+        with self._lock:
+            self.answer = answer
+            if answer.failed and not self.source:
+                self._publish({})
+            self._lock.notify_all()
+
+    def _begin_extra(self) -> None:
+        extra, spec, scene, plan = EXTRAS.get(self.view), self.spec, self.scene, self.plan
+        if extra is None or spec is None or scene is None or plan is None:
+            return
+        view, key = self.view, extra.key(spec)
+        if self._extras.get(view, ("",))[0] == key:
+            return
+
+        def publish(arrays: Arrays, names: Names | None = None) -> None:
+            if scene is self.scene:
+                self._extras[view] = ("", arrays, names or {})
+                self._publish(None)
+
+        def stale() -> bool:
+            newest = self.spec
+            return scene is not self.scene or self.view != view or newest is None or extra.key(newest) != key
+
+        def work() -> None:
+            use_threads(torch.device("cpu"))
+            if self._extras.get(view, ("",))[0] == key or stale():
+                return
+            try:
+                extra.run(spec, scene, plan, publish, stale)
+            except InputError as error:
+                publish({f"{extra.name}/progress": np.ones(1, np.float32)}, {extra.name: (str(error),)})
+            except Exception:
+                log.exception("a picture failed")
+                publish({f"{extra.name}/progress": np.ones(1, np.float32)}, {extra.name: ("This picture could not be made.",)})
+            if not stale() and view in self._extras:
+                self._extras[view] = (key, *self._extras[view][1:])
+
+        self._others.put(work)
+
+    def _publish(self, numbers: Mapping[str, float | None] | None) -> None:
+        """Replace the held picture by what is known now."""
+        with self._lock:
+            scene = self.scene
+            assert scene is not None
+            arrays, names = {**scene.arrays, **self._arrays}, dict(scene.names)
+            for _, more, words in self._extras.values():
+                arrays |= more
+                names |= words
+            self._version += 1
+            shown = numbers if numbers is not None else self.answer.numbers if self.answer is not None else {}
+            metrics = {k: math.nan if v is None else v for k, v in shown.items()}
+            self.source = hold(Snapshot(self._version, 0, 0.0, metrics, {}, arrays, names), self._key, moving=True)
+
+    @property
+    def _key(self) -> str:
+        return f"plans {self.id} {self._scenes}"
+
+
+# ---- the benches of all sessions -------------------------------------------------------------------
+_benches: "OrderedDict[str, Bench]" = OrderedDict()
+_guard = threading.Lock()
+
+
+def bench(name: str | None) -> Bench | None:
+    """The bench with this id, or None; one that is used stays."""
+    with _guard:
+        found = _benches.get(name or "")
+        if found is not None:
+            _benches.move_to_end(found.id)
+        return found
+
+
+def new_bench() -> Bench:
+    """An empty bench; where there are too many, the one not used for longest goes."""
+    made = Bench()
+    with _guard:
+        _benches[made.id] = made
+        gone = [_benches.popitem(last=False)[1] for _ in range(len(_benches) - MOST_BENCHES)]
+    for old in gone:
+        old.close()
+    return made
+
+
+# ---- solving, and what of a plan is shown ----------------------------------------------------------
+def make_scene(key: str, problem: Problem) -> Scene:
+    """The clouds of a problem as tensors and as arrays for the pictures.
+
+    Raises:
+        InputError: more than two columns.
+    """
+    if problem.d > 2:
+        raise InputError(f"This page shows points of one or two columns; these have {problem.d}. Set d to 1 or 2.")
+    (x, a), (y, b) = (points_of(problem, side) for side in (0, 1))
+    x, y = x.float(), y.float()  # float32 points, so that plans need the accuracy of a picture only
+    arrays = {"x": x.numpy(), "y": y.numpy(), "a": a.float().numpy(), "b": b.float().numpy()}
+    cost = problem.cost.name if problem.cost is not None else None
+    return Scene(key, x, y, a, b, cost, arrays, {})
+
+
+def solve(spec: PlanSpec, scene: Scene, before: Plan | None, queue: Latest | None = None) -> tuple[Plan, float]:
+    """The plan and its seconds, from the potentials of the plan before where there is one.
+
+    Raises:
+        InputError: settings that make no sense, or too many points for this solver.
+    """
+    solver = scene.solver(spec)
+    begin = time.perf_counter()
+
+    def cancel() -> bool:
+        return queue is not None and queue.waiting and time.perf_counter() - begin > PATIENCE
+
+    start = None
+    if before is not None and all(p is not None and bool(torch.isfinite(p).all()) for p in (before.f, before.g)):
+        start = (before.f, before.g)
+    plan = _plan(solver, scene, start, cancel)
+    if start is not None and not (plan.converged or cancel()):  # a start that was too far away
+        plan = _plan(solver, scene, None, cancel)
+    if not math.isfinite(plan.value):
+        raise InputError("No finite plan was found for these values. Choose a larger ε.")
+    return plan, time.perf_counter() - begin
+
+
+def _plan(solver: Solver, scene: Scene, start: Any, cancel: Any) -> Plan:
+    return solver.plan(scene.x, scene.y, scene.a, scene.b, init=start, cancel=cancel)
+
+
+def warm(before: PlanSpec, now: PlanSpec) -> bool:
+    """Whether the potentials of one help the other: the same clouds, solver and cost."""
+    alike = [(s.solver, s.cloud, s.params.get("cost"), s.params.get("cost_parameter")) for s in (before, now)]
+    return alike[0] == alike[1]
+
+
+def arrays_of_plan(plan: Plan, scene: Scene) -> Arrays:
+    """float32 arrays of the pictures: P, and f, g where the solver has them."""
+    found = {"P": plan.P.float().numpy()}
+    for name, potential in (("f", plan.f), ("g", plan.g)):
+        if potential is not None and bool(torch.isfinite(potential).all()):
+            found[name] = potential.float().numpy()
+    return found
+
+
+def numbers_of(plan: Plan, scene: Scene) -> dict[str, float | None]:
+    """Mass moved, destroyed and made on each side, cost, value with its parts, certificate and iterations."""
+    a, b = scene.a, scene.b
+    r, c = plan.P.sum(1).double(), plan.P.sum(0).double()
+    total1, total2 = max(float(a.sum()), 1e-300), max(float(b.sum()), 1e-300)
+    numbers: dict[str, Any] = {
+        "mass": plan.mass, "source": float(a.sum()), "target": float(b.sum()), "share": plan.mass / total1, "share2": plan.mass / total2,
+        "destroyed1": float((a - r).clamp(min=0).sum()) / total1, "created1": float((r - a).clamp(min=0).sum()) / total1,
+        "destroyed2": float((c - b).clamp(min=0).sum()) / total2, "created2": float((b - c).clamp(min=0).sum()) / total2,
+        "value": plan.value, "certificate": plan.certificate, "n_iter": plan.n_iter, "scale": plan.cost_scale,
+    }  # fmt: skip
+    numbers |= {f"part.{name}": value for name, value in plan.parts.items()}
+    return {name: finite(value) for name, value in numbers.items()}
+
+
+def unfinished(plan: Plan) -> str:
+    """What it means that the solver stopped early."""
+    return (
+        f"The solver stopped after {plan.n_iter:,} iterations; its value is proven to {plan.certificate:.1%} only. "
+        "A larger ε, a smaller ρ or more iterations bring it nearer."
+    )
+
+
+__all__ = ["Answer", "Bench", "bench", "make_scene", "new_bench", "numbers_of", "solve", "warm"]

@@ -1,0 +1,158 @@
+"""What some pictures of the plans page need beyond the plan at hand: more plans of the same clouds, solved in the background."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from uotlab.errors import InputError
+from uotlab.parameters import make_model
+from uotlab.plans.base import Plan
+from uotlab.plans.solver import SOLVERS, Solver
+from uotlab.ui.plans_spec import PlanSpec
+from uotlab.views.plan import by_position, pooled
+from uotlab.views.plan_parts import ratio, sketched
+
+Arrays = dict[str, np.ndarray]
+Names = dict[str, tuple[str, ...]]
+Publish = Callable[..., None]  #: (arrays, names): show what is known so far
+Stale = Callable[[], bool]  #: whether nobody wants it any more
+
+RHOS = (math.inf, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
+LINES = 150  #: source points whose strongest pair each panel of the strip shows
+EPSILONS, BETA = (0.1, 0.01, 0.001), 0.1
+STEPS = (10, 50, 200, 1000)
+CELLS = 64  #: a side of a small heat map
+DOTS = 1e-9  #: share of the largest entry from which an entry of the exact plan counts
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """Two clouds: float32 points x (n, d), y (m, d), masses a (n,), b (m,), the problem's own cost, and arrays for the pictures."""
+
+    key: str
+    x: Tensor
+    y: Tensor
+    a: Tensor
+    b: Tensor
+    cost: str | None
+    arrays: Arrays
+    names: Names
+
+    def solver(self, spec: PlanSpec, **changed: Any) -> Solver:
+        """The solver of a spec, with the data's own cost where none is chosen.
+
+        Raises:
+            InputError: settings that make no sense, or more points than this solver takes.
+        """
+        params: dict[str, Any] = {**spec.params, **changed}
+        if self.cost is not None and params.get("cost") is None:
+            params["cost"] = self.cost
+        made = make_model(SOLVERS[spec.solver], params)
+        if len(self.x) * len(self.y) > made.most_pairs:
+            most = math.isqrt(made.most_pairs)
+            raise InputError(
+                f"{made.title} takes at most {most} points a side here; these are {len(self.x)}. Take fewer, or another solver."
+            )
+        return made
+
+
+@dataclass(frozen=True)
+class Extra:
+    """One picture's needs: `key` says of what they depend, `run` computes and publishes them."""
+
+    name: str
+    key: Callable[[PlanSpec], str]
+    run: Callable[[PlanSpec, Scene, Plan, Publish, Stale], None]
+
+
+def _without(spec: PlanSpec, *names: str) -> str:
+    return spec.model_copy(update={"params": {k: v for k, v in spec.params.items() if k not in names}}).model_dump_json()
+
+
+def _cost_only(spec: PlanSpec) -> str:
+    return spec.model_copy(
+        update={"solver": "", "params": {k: v for k, v in spec.params.items() if k.startswith("cost")}}
+    ).model_dump_json()
+
+
+def _done(share: float) -> np.ndarray:
+    return np.full(1, share, np.float32)
+
+
+# ---- balanced beside -------------------------------------------------------------------------------
+def balanced(spec: PlanSpec, scene: Scene, plan: Plan, publish: Publish, stale: Stale) -> None:
+    """The same problem with both marginals held."""
+    held = {name: math.inf for name in ("rho1", "rho2") if name in SOLVERS[spec.solver].model_fields}
+    found = scene.solver(spec, **held).plan(scene.x, scene.y, scene.a, scene.b, cancel=stale) if held else plan
+    if not stale():
+        publish({"balanced/progress": _done(1), "balanced/P": found.P.float().numpy()})
+
+
+# ---- the strip -------------------------------------------------------------------------------------
+def strip(spec: PlanSpec, scene: Scene, plan: Plan, publish: Publish, stale: Stale) -> None:
+    """Eight plans along rho, each from the potentials of the one before; a panel is drawn as soon as it is solved."""
+    k = len(RHOS)
+    rhos = list(RHOS)
+    if abs(float(scene.a.sum() - scene.b.sum())) > 1e-6 * float(scene.a.sum()):
+        rhos[0] = 100.0  # no balanced plan exists
+    a, b = (w.float().numpy() for w in (scene.a, scene.b))
+    lines = min(LINES, len(a))
+    arrays = {
+        "strip/rho": np.asarray(rhos, np.float32), "strip/mass": np.full(k, np.nan, np.float32),
+        "strip/pairs": np.zeros((k, lines, 3), np.float32), "strip/source": np.ones((k, len(a)), np.float32),
+        "strip/target": np.ones((k, len(b)), np.float32),
+    }  # fmt: skip
+    start = None
+    for i, rho in enumerate(rhos):
+        found = scene.solver(spec, rho1=rho, rho2=rho).plan(scene.x, scene.y, scene.a, scene.b, init=start, cancel=stale)
+        if stale():
+            return
+        start = (found.f, found.g) if bool(torch.isfinite(found.f).all() and torch.isfinite(found.g).all()) else None
+        P = found.P.float().numpy()
+        arrays = {name: values.copy() for name, values in arrays.items()}  # what is published stays as it is
+        arrays["strip/mass"][i] = P.sum() / max(a.sum(), 1e-30)
+        arrays["strip/pairs"][i] = sketched(P, lines)
+        arrays["strip/source"][i], arrays["strip/target"][i] = ratio(P.sum(1), a), ratio(P.sum(0), b)
+        publish(arrays)
+
+
+# ---- iterations against the exact plan -------------------------------------------------------------
+def convergence_curves(spec: PlanSpec, scene: Scene, plan: Plan, publish: Publish, stale: Stale) -> None:
+    """Error against iteration of Sinkhorn at three eps and of IPOT."""
+    from uotlab.plans.convergence import convergence
+
+    publish({"convergence/progress": _done(0)})
+    C, a, b = cost_and_masses(spec, scene)
+    curves = convergence(C, a, b, eps=EPSILONS, beta=BETA)
+    longest = max(len(curve.iterations) for curve in curves.values())
+    arrays = {"convergence/progress": _done(1)}
+    for part, name in (("at", "iterations"), ("error", "error")):
+        table = np.zeros((len(curves), longest), np.float32)
+        for k, curve in enumerate(curves.values()):
+            values = np.asarray(getattr(curve, name), np.float32)
+            table[k, : len(values)] = values
+        arrays[f"convergence/{part}"] = table
+    publish(arrays, {"convergence": tuple(curves)})
+
+
+def cost_and_masses(spec: PlanSpec, scene: Scene) -> tuple[Tensor, Tensor, Tensor]:
+    """C (n, m) over its mean and masses of total 1, float64; both sides are made equal in mass, since the exact plan holds them."""
+    ground = scene.solver(spec).ground.unscaled()
+    x, y = scene.x.double(), scene.y.double()
+    a, b = scene.a / scene.a.sum(), scene.b / scene.b.sum()
+    C = ground.calibrated(x, y, a, b).matrix(x, y)
+    return C, a, b
+
+
+EXTRAS: Mapping[str, Extra] = {
+    "plan-compare": Extra("balanced", lambda spec: _without(spec, "rho1", "rho2"), balanced),
+    "plan-strip": Extra("strip", lambda spec: _without(spec, "rho1", "rho2"), strip),
+    "plan-convergence": Extra("convergence", _cost_only, convergence_curves),
+}
+
+__all__ = ["EXTRAS", "Extra", "Scene", "by_position", "pooled"]

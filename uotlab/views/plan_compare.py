@@ -1,0 +1,89 @@
+"""Plans side by side: balanced beside unbalanced, and a strip from balanced to very unbalanced."""
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+
+from uotlab.views.base import VIEWS, Arrays, View
+from uotlab.views.plan_parts import carried, chosen, given, panel, panels, ratio
+from uotlab.views.style import f32, quiet_layout
+
+
+@VIEWS.register("plan-compare")
+class PlanCompareView(View):
+    """The balanced plan of the same problem on the left, the plan at hand on the right."""
+
+    title = "Side by side"
+    summary = "The same problem balanced (left) and with your ρ (right): which pairs go, and which points are let go."
+    needs = frozenset({"x", "y", "P", "balanced/progress"})
+    order = 46
+    options: ClassVar[dict[str, Any]] = {"lines": ("1 a point", "2 a point", "100 strongest", "600 strongest")}
+
+    def traces(self, arrays: Arrays, *, lines: str = "1 a point", **_: Any) -> list[dict[str, Any]]:
+        P, (a, b) = f32(arrays["P"]), given(arrays)
+        plans = [f32(arrays["balanced/P"]) if "balanced/P" in arrays else np.zeros_like(P), P]
+        top = max(float(plan.max(initial=0.0)) for plan in plans)  # widths mean the same on both sides
+        found = []
+        for number, plan in enumerate(plans, start=1):
+            r, c = carried(plan)
+            found += panel(arrays, *chosen(plan, lines), ratio(r, a), ratio(c, b), number=number, top=top, legend=number == 1)
+        return found
+
+    def layout(self, arrays: Arrays, **options: Any) -> dict[str, Any]:
+        a = given(arrays)[0]
+        share = float(f32(arrays["P"]).sum()) / max(float(a.sum()), 1e-30)
+        ready = "balanced/P" in arrays
+        left = "balanced: 100% carried" if ready else "balanced"
+        if "names/balanced" in arrays:  # a sentence: why there is none
+            left = "<br>".join(wrapped(str(arrays["names/balanced"][0]), 46))
+        elif not ready:
+            left = "balanced: solving"
+        return quiet_layout(showlegend=True) | _placed(panels(arrays, [left, f"your ρ: {percent(share)} carried"], 2))
+
+
+@VIEWS.register("plan-strip")
+class PlanStripView(View):
+    """Eight plans of one problem along rho."""
+
+    title = "τ strip"
+    summary = "From balanced to very unbalanced: with a smaller ρ, far pairs are given up first. Below each: the mass still carried."
+    needs = frozenset({"x", "y", "strip/rho", "strip/pairs"})
+    order = 48
+    options: ClassVar[dict[str, Any]] = {"columns": ("4 a row", "2 a row")}
+
+    def traces(self, arrays: Arrays, **_: Any) -> list[dict[str, Any]]:
+        found = []
+        pairs, r, c = (f32(arrays[f"strip/{name}"]) for name in ("pairs", "source", "target"))
+        for k in range(len(pairs)):
+            rows, columns = (pairs[k, :, i].astype(np.intp) for i in (0, 1))
+            rows, columns = rows.clip(0, len(arrays["x"]) - 1), columns.clip(0, len(arrays["y"]) - 1)
+            found += panel(arrays, rows, columns, pairs[k, :, 2], r[k], c[k], number=k + 1, base=3.0, ink=0.55, legend=k == 0)
+        return found
+
+    def layout(self, arrays: Arrays, *, columns: str = "4 a row", **_: Any) -> dict[str, Any]:
+        titles = []
+        for rho, mass in zip(arrays["strip/rho"], arrays["strip/mass"], strict=True):
+            name = "ρ = ∞" if not math.isfinite(rho) or rho > 1e20 else f"ρ = {rho:.3g}"
+            titles.append(f"{name}: {percent(float(mass)) if math.isfinite(mass) else '…'}")
+        return quiet_layout() | _placed(panels(arrays, titles, int(columns[0])))
+
+
+def percent(share: float) -> str:
+    """12%, 0.34%, 0%."""
+    return f"{share:.0%}" if share >= 0.0995 or share <= 0 else f"{100 * share:.2g}%"
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Lines of at most `width` characters, where words allow it."""
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and len(lines[-1]) + len(word) >= width:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()
+    return lines
+
+
+def _placed(layout: dict[str, Any]) -> dict[str, Any]:
+    """Room above for titles and the legend."""
+    return layout | {"margin": {"l": 12, "r": 12, "t": 40, "b": 12}}
