@@ -91,7 +91,8 @@ def rounds(work: Scaling, eps: float, most: int, tol: float, progress: Progress 
             continue
         q = work.log_q.exp()
         error = float((q - before.exp()).abs().sum() / q.sum())
-        found.q, found.n_iter, found.converged = q, t, error <= tol and t > 1
+        held = math.isinf(work.rho1) and math.isinf(work.rho2)  # all mass is carried, to the last digit
+        found.q, found.n_iter, found.converged = q * (work.given.mass / q.sum()) if held else q, t, error <= tol
         found.errors.append(error)
         found.iterations.append(t)
         if progress is not None:

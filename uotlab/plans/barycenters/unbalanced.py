@@ -29,7 +29,7 @@ class Unbalanced(FixedSupport):
         0.01, gt=0, allow_inf_nan=False, json_schema_extra={"basic": True}, description="Entropic temperature in mean-cost units: the blur"
     )  # fmt: skip
     rho1: float = Field(
-        0.5, gt=0, json_schema_extra={"basic": True}, description="Price of changing a measure, in mean-cost units; infinity holds it"
+        0.3, gt=0, json_schema_extra={"basic": True}, description="Price of changing a measure, in mean-cost units; infinity holds it"
     )  # fmt: skip
     rho2: float = Field(math.inf, gt=0, description="Price of missing the barycenter, in mean-cost units; infinity holds it")
     iterations: int = Field(2000, ge=1, le=1_000_000, description="Most rounds")

@@ -1,0 +1,147 @@
+"""Measures for barycenters: named densities on a line, digits placed in larger frames, small clouds. Masses, not samples."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from uotlab.data.collections import Digits, mnist_subset
+from uotlab.errors import InputError, did_you_mean, short
+from uotlab.parameters import check_count, check_number
+
+LINE = (-5.0, 5.0)  #: the window of all densities
+FRAME = 50  #: pixels a side of placed digits
+SCALES = (0.5, 1.75)  #: sizes of placed digits, over MNIST's 28 pixels, of which the whole frame holds 50
+
+Shape = Callable[[np.ndarray], np.ndarray]
+SHAPES: dict[str, Shape] = {
+    "gaussian": lambda z: np.exp(-0.5 * z**2),
+    "box": lambda z: (np.abs(z) <= 1.0).astype(float),
+    "two-bumps": lambda z: np.exp(-8 * (z - 1) ** 2) + np.exp(-8 * (z + 1) ** 2),
+    "triangle": lambda z: np.clip(1 - np.abs(z), 0, None),
+    "skewed": lambda z: np.where(z > -1, np.maximum(z + 1, 0) * np.exp(-(z + 1) * 1.5), 0.0),
+    "spikes": lambda z: sum((np.exp(-60 * (z - c) ** 2) for c in (-1.0, -0.2, 1.0)), np.zeros_like(z)),
+}  #: name -> shape of width about 1 around 0
+
+
+@dataclass(frozen=True)
+class Density:
+    """A named shape at `mean`, stretched by `width`, of mass `mass`, with a share `outlier` of its mass in a bump at `at`."""
+
+    shape: str = "gaussian"
+    mean: float = 0.0
+    width: float = 0.5
+    mass: float = 1.0
+    outlier: float = 0.0
+    at: float = 4.5
+
+    def on(self, x: np.ndarray) -> np.ndarray:
+        """Masses at the points x (n,), of total `mass`.
+
+        Raises:
+            InputError: unknown shape, a number outside its rule, or no mass in the window.
+        """
+        if self.shape not in SHAPES:
+            raise InputError(f"There is no density named '{short(self.shape)}'. {did_you_mean(self.shape, SHAPES)}")
+        mean, width, mass = (check_number(n, getattr(self, n)) for n in ("mean", "width", "mass"))
+        if not (width > 0 and mass > 0 and abs(mean) < 1e6 and 0 <= self.outlier < 1):
+            raise InputError(f"width and mass of a density must be positive and its outlier a share below 1; it is {self}.")
+        heights = SHAPES[self.shape]((x - mean) / width)
+        if not heights.sum() > 0:
+            raise InputError(
+                f"The density '{self.shape}' at {mean:g} has no mass between {x.min():g} and {x.max():g}; move it into the window."
+            )
+        far = np.exp(-0.5 * ((x - self.at) / 0.12) ** 2)
+        outlier = self.outlier * far / far.sum() if self.outlier else 0.0
+        return mass * ((1 - self.outlier) * heights / heights.sum() + outlier)
+
+
+def density_from_text(text: str) -> Density:
+    """ "gaussian,-2,0.5" or "gaussian,-2,0.5,1,0.1" (shape, mean, width, mass, share of outlying mass) as a Density.
+
+    Raises:
+        InputError: not of that form.
+    """
+    name, *numbers = (part.strip() for part in text.split(","))
+    keys = ("mean", "width", "mass", "outlier")
+    try:
+        values = {k: float(v) for k, v in zip(keys, numbers, strict=False)}
+    except ValueError:
+        values = {}
+    if len(values) != len(numbers):
+        raise InputError(f"A density is written shape,mean,width such as gaussian,-2,0.5; it is '{short(text)}'.")
+    made = Density(name, **values)
+    made.on(line(64))
+    return made
+
+
+def text_of_density(made: Density) -> str:
+    """What `density_from_text` reads."""
+    more = f",{made.mass:g},{made.outlier:g}" if made.outlier else f",{made.mass:g}" if made.mass != 1 else ""
+    return f"{made.shape},{made.mean:g},{made.width:g}{more}"
+
+
+def line(n: int = 160) -> np.ndarray:
+    """n even points of the window, (n,)."""
+    return np.linspace(*LINE, n)
+
+
+def placed_digits(digit: int, count: int = 8, seed: int = 0, *, frame: int = FRAME, moved: bool = True) -> np.ndarray:
+    """Images (count, frame, frame) of mass 1: one digit in many hands, each scaled and shifted at random inside its frame.
+
+    With `moved` False all have MNIST's own size, in the middle.
+
+    Raises:
+        InputError: no digit, or more images than the shipped subset has.
+    """
+    check_count("digit", digit, least=0, most=9)
+    check_count("frame", frame, least=28, most=200)
+    pool: Digits = mnist_subset()
+    rows = np.flatnonzero(pool.digits == digit)
+    check_count("count", count, least=1, most=len(rows))
+    rng = np.random.default_rng([seed, digit])
+    made = np.zeros((count, frame, frame))
+    for k, row in enumerate(rng.permutation(rows)[:count]):
+        size = round(28 * rng.uniform(*SCALES)) if moved else 28
+        ink = resize(_cropped(pool.images[row].astype(float)), size * 20 // 28)
+        h, w = ink.shape
+        top, left = (int(rng.integers(0, frame - s + 1)) if moved else (frame - s) // 2 for s in (h, w))
+        made[k, top : top + h, left : left + w] = ink
+    return made / made.sum((1, 2), keepdims=True)
+
+
+def _cropped(image: np.ndarray) -> np.ndarray:
+    """The image without its empty margins."""
+    rows, columns = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))
+    return image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def resize(image: np.ndarray, size: int) -> np.ndarray:
+    """The image with its longer side `size` pixels, by linear interpolation of what lies between pixels."""
+    from scipy.ndimage import zoom
+
+    return np.clip(zoom(image, max(size, 4) / max(image.shape), order=1, grid_mode=True, mode="nearest"), 0, None)
+
+
+def shape_cloud(name: str, n: int, seed: int = 0) -> np.ndarray:
+    """n points (n, 2) of a named outline, about 2 wide around 0: ring, cross, heart or square."""
+    t = np.random.default_rng([seed, len(name)]).uniform(0, 1, n)
+    if name == "ring":
+        points = np.stack([np.cos(2 * np.pi * t), np.sin(2 * np.pi * t)], 1)
+    elif name == "cross":
+        at = 4 * t - 2
+        points = np.stack([np.where(at < 0, at + 1, 0.0), np.where(at < 0, 0.0, at - 1)], 1)
+    elif name == "square":
+        side, at = (4 * t).astype(int), 2 * (4 * t % 1) - 1
+        points = np.choose(
+            side[:, None], [np.stack(p, 1) for p in ((at, at * 0 + 1), (at, at * 0 - 1), (at * 0 + 1, at), (at * 0 - 1, at))]
+        )
+    elif name == "heart":
+        a = 2 * np.pi * t
+        points = np.stack([np.sin(a) ** 3, (13 * np.cos(a) - 5 * np.cos(2 * a) - 2 * np.cos(3 * a) - np.cos(4 * a)) / 16], 1)
+    else:
+        raise InputError(f"There is no cloud named '{short(name)}'. {did_you_mean(name, CLOUDS)}")
+    return points
+
+
+CLOUDS = ("ring", "cross", "heart", "square")
