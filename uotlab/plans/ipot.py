@@ -15,7 +15,7 @@ Reference: xie2020fast, Algorithm 1.
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -167,7 +167,7 @@ def proximal_points(
         if progress is not None:
             progress(look / max_iter)
         if best.certificate <= tol or look == max_iter or (cancel is not None and cancel()):
-            return best
+            return replace(best, n_iter=steps.t)
         look = min(max(math.ceil(LATER * look), look + 1), max_iter)
 
 
