@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tests.views.synthetic_barycenters import BARYCENTERS
 from tests.views.synthetic_plans import PLANS
 
 
@@ -71,25 +72,29 @@ def plan(n: int = 300, m: int = 220) -> dict[str, np.ndarray]:
 
 
 DATA = {"x", "y", "x_label", "y_label", "x_image", "y_image"}  #: arrays that exist before a method has mapped anything
-SNAPSHOTS = {
-    "plane": cloud(1000, 2),
-    "balanced": {k: v for k, v in cloud(300, 2).items() if k not in {"xi", "zeta", "xi_class", "true_ratio"}},
-    "unlabelled": {k: v for k, v in cloud(300, 2).items() if "label" not in k and "class" not in k},
-    "stochastic": cloud(200, 2) | {"Tx_z": f(np.random.default_rng(3).normal(size=(20, 5, 2)))},
-    "class without points": cloud(200, 2) | {"xi_class": f([0.5, np.nan]), "true_ratio": f([np.nan, 1.0])},
-    "line": cloud(1000, 1),
-    "table": cloud(500, 5) | {"x2": cloud(500, 2)["x"], "y2": cloud(500, 2)["y"], "Tx2": cloud(500, 2)["Tx"]},
-    "flow": flow(400, 2),
-    "flow on a line": flow(400, 1),
-    "images": images(),
-    "plan": plan(),
-    "one point": cloud(1, 2),
-    "one point on a line": cloud(1, 1),
-    "no points": cloud(0, 2) | {k: f([]) for k in history()},
-    "constant": {k: np.zeros_like(v) if v.dtype.kind == "f" else v for k, v in flow(50, 2).items()},
-    "broken": cloud(50, 2) | {"Tx": f(np.full((50, 2), np.nan)), "xi": f(np.full(50, np.inf))},
-    "before training": {k: v for k, v in cloud(300, 2).items() if k in DATA},
-    "before training, on a line": {k: v for k, v in cloud(300, 1).items() if k in DATA},
-    "before training, images": {k: v for k, v in images().items() if k in DATA},
-    "broken on a line": cloud(50, 1) | {"Tx": f(np.full((50, 1), np.nan)), "xi": f(np.full(50, np.nan))},
-} | PLANS
+SNAPSHOTS = (
+    {
+        "plane": cloud(1000, 2),
+        "balanced": {k: v for k, v in cloud(300, 2).items() if k not in {"xi", "zeta", "xi_class", "true_ratio"}},
+        "unlabelled": {k: v for k, v in cloud(300, 2).items() if "label" not in k and "class" not in k},
+        "stochastic": cloud(200, 2) | {"Tx_z": f(np.random.default_rng(3).normal(size=(20, 5, 2)))},
+        "class without points": cloud(200, 2) | {"xi_class": f([0.5, np.nan]), "true_ratio": f([np.nan, 1.0])},
+        "line": cloud(1000, 1),
+        "table": cloud(500, 5) | {"x2": cloud(500, 2)["x"], "y2": cloud(500, 2)["y"], "Tx2": cloud(500, 2)["Tx"]},
+        "flow": flow(400, 2),
+        "flow on a line": flow(400, 1),
+        "images": images(),
+        "plan": plan(),
+        "one point": cloud(1, 2),
+        "one point on a line": cloud(1, 1),
+        "no points": cloud(0, 2) | {k: f([]) for k in history()},
+        "constant": {k: np.zeros_like(v) if v.dtype.kind == "f" else v for k, v in flow(50, 2).items()},
+        "broken": cloud(50, 2) | {"Tx": f(np.full((50, 2), np.nan)), "xi": f(np.full(50, np.inf))},
+        "before training": {k: v for k, v in cloud(300, 2).items() if k in DATA},
+        "before training, on a line": {k: v for k, v in cloud(300, 1).items() if k in DATA},
+        "before training, images": {k: v for k, v in images().items() if k in DATA},
+        "broken on a line": cloud(50, 1) | {"Tx": f(np.full((50, 1), np.nan)), "xi": f(np.full(50, np.nan))},
+    }
+    | PLANS
+    | BARYCENTERS
+)
