@@ -17,6 +17,7 @@ from uotlab.penalty import Penalty
 from uotlab.plans.barycenters.base import BARYCENTERS, barycenter
 from uotlab.plans.barycenters.result import BarycenterResult
 from uotlab.plans.base import Plan
+from uotlab.plans.lazy import sinkhorn_lazy
 from uotlab.plans.sinkhorn import sinkhorn
 from uotlab.plans.solver import SOLVERS, plan
 from uotlab.problem import Measure, Problem
@@ -46,4 +47,5 @@ __all__ = [
     "load",
     "plan",
     "sinkhorn",
+    "sinkhorn_lazy",
 ]
