@@ -58,8 +58,8 @@ def outliers(seeds: int, device: str) -> Iterator[Row]:
     for method, params, wanted in (("uotm", {"rho": 0.3}, "weighted at most .3%"), ("otm", {}, "at least .7% (exact 1.00%)")):
         weighted, plain, seconds = [], [], []
         for seed in range(seeds):
-            fitted, took = trained(method, "outliers-1d", seed, device, n=4000, **params)
-            values = fitted.evaluate(n=20000)
+            fitted, took = trained(method, "outliers-1d", seed, device, **params)
+            values = fitted.evaluate(n=100_000)
             weighted.append(values["outlier share"])
             plain.append(values["outlier share plain"])
             seconds.append(took)
