@@ -17,10 +17,10 @@ from torch import Tensor
 from uotlab.arrays import as_tensor, masses
 from uotlab.errors import InputError
 from uotlab.parameters import check_count
+from uotlab.plans.certificate import plan_matrix, round_plan
 from uotlab.plans.emd import optimal
 from uotlab.plans.ipot import Steps
 from uotlab.plans.setting import check_equal, positive
-from uotlab.plans.sinkhorn import plan_matrix, round_plan
 
 NONZERO = 1e-4  #: a pair counts where it holds more than this share of an average point's mass
 

@@ -22,10 +22,12 @@ from uotlab.errors import InputError, short
 from uotlab.parameters import check_count, check_number
 from uotlab.penalty import Penalty
 from uotlab.plans.base import Plan, weighted_kl
+from uotlab.plans.certificate import plan_matrix
 from uotlab.plans.crossover import column_minima, row_minima
 from uotlab.plans.pot import pot
+from uotlab.plans.proximal import make_side
+from uotlab.plans.scaling import solve_sides
 from uotlab.plans.setting import setting
-from uotlab.plans.sinkhorn import plan_matrix, solve
 from uotlab.plans.solver import SOLVERS, Solver
 
 Algorithm = Literal["auto", "mm", "lbfgsb"]
@@ -65,7 +67,8 @@ def exact_unbalanced(
     check_count("max_iter", max_iter, least=1, most=10_000_000)
     at = setting(x, y, a, b, cost, most=MOST_PAIRS)
     C, A, B = at.C.cpu(), at.a.cpu(), at.b.cpu()
-    found = solve(C, A, B, EPS, rho, 1e-4, max_iter=3000)
+    near = (make_side("kl", rho.rho1, 1.0, 1.0), make_side("kl", rho.rho2, 1.0, 1.0))
+    found = solve_sides(C, A, B, EPS, near[0], near[1], 1e-4, max_iter=3000)
     start = plan_matrix(C, A, B, found.f, found.g, EPS)
     P = _pot(C, A, B, start, rho, divergence, algorithm, max_iter)
     one, two = (Penalised(w, r, divergence) for w, r in ((A, rho.rho1), (B, rho.rho2)))
@@ -75,8 +78,8 @@ def exact_unbalanced(
     certificate = max(primal - dual, 0.0) / max(abs(primal), float(P.sum()), 1e-12)
     if certificate > TOL:
         warnings.warn(
-            f"Exact unbalanced transport reached a certificate of {certificate:.1e}, above {TOL:.0e}. Give more max_iter, another algorithm, "
-            "or use sinkhorn with a small eps.",
+            f"Exact unbalanced transport reached a certificate of {certificate:.1e}, above {TOL:.0e}. Give more max_iter, another "
+            "algorithm, or use sinkhorn with a small eps.",
             UserWarning, stacklevel=2,
         )  # fmt: skip
     names = ("transport", "kl1", "kl2") if divergence == "kl" else ("transport", "divergence1", "divergence2")

@@ -26,9 +26,9 @@ from uotlab.costs import Cost
 from uotlab.errors import InputError, short
 from uotlab.parameters import check_count
 from uotlab.plans.base import Plan
+from uotlab.plans.certificate import round_plan
 from uotlab.plans.crossover import best_plan, column_minima, row_minima, support
 from uotlab.plans.setting import check_equal, positive, setting
-from uotlab.plans.sinkhorn import round_plan
 from uotlab.plans.solver import SOLVERS, Cancel, Progress, Solver
 
 Domain = Literal["auto", "log", "exp"]
