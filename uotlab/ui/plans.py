@@ -23,7 +23,7 @@ from uotlab.ui.plans_spec import FIRST, RECIPES, PlanSpec
 from uotlab.ui.state import told
 from uotlab.views.base import VIEWS
 
-PATIENCE = 60.0  #: s that a script waits for a plan; a slower one appears when it is there
+PATIENCE = 10.0  #: s that a script waits for a plan; a slower one appears when it is there
 PICTURES = "plan"  #: the names of this page's views begin with it
 PLAYED = "plan-path"  #: the view whose time t the page plays
 BENCH, VIEW = "plans.bench", "plans.view"
@@ -46,11 +46,14 @@ def plans(spec: PlanSpec) -> None:
         return
     numbers = answer.numbers if answer is not None else {}
     scale = numbers.get("scale") or (at.plan.cost_scale if at.plan is not None else 1.0)
-    dials(
-        at.id, SOLVERS[spec.solver], values_of(spec), (answer or Answer(0, spec)).json(), scale=float(scale), key="dials",
-        on_moved=_moved, on_lost=_lost,
-    )  # fmt: skip
-    _picture(at, spec)
+    with st.container(key="plans-body"):  # on a phone the picture stands above the dials: see plans_dials.css
+        with st.container(key="plans-dials"):
+            dials(
+                at.id, SOLVERS[spec.solver], values_of(spec), (answer or Answer(0, spec)).json(), scale=float(scale), key="dials",
+                on_moved=_moved, on_lost=_lost,
+            )  # fmt: skip
+        with st.container(key="plans-picture"):
+            _picture(at, spec)
     with st.container(horizontal=True):
         take_away(spec, at)
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -78,7 +78,7 @@ class Bench:
     def show(self, spec: PlanSpec, problem: Problem) -> int:
         """Solve `spec` on these data; returns the ticket to wait for, that of the present answer where nothing has changed."""
         with self._lock:
-            if self.answer is not None and self.spec == spec:
+            if self.spec == spec and self._tickets:  # solved, or under way
                 return self._tickets
             key = spec.cloud.model_dump_json()
             if self.scene is None or self.scene.key != key:
@@ -101,6 +101,9 @@ class Bench:
             raise InputError(f"There is no dial '{str(strange[0])[:40]}'; this solver has {', '.join(fields)}.")
         spec = self.spec.turned(values)
         check(spec)
+        with self._lock:
+            if spec == self.spec:
+                return self._tickets
         return self._ask(spec)
 
     def want(self, view: str) -> None:
@@ -151,7 +154,7 @@ class Bench:
             self._tell(Answer(ticket, spec, {}, "The solver failed on these values. Choose a larger ε or another solver.", failed=True))
             return
         if scene is self.scene:
-            self.plan, self._arrays = replace(plan, P=arrays["P"]), arrays
+            self.plan, self._arrays = replace(plan, P=arrays["P"]), arrays  # float32, and the picture's own
             self._publish(numbers)
         self._tell(answer)
         self._begin_extra()
@@ -280,7 +283,8 @@ def solve(spec: PlanSpec, scene: Scene, before: Plan | None, queue: Latest | Non
 
 
 def _plan(solver: Solver, scene: Scene, start: Any, cancel: Any) -> Plan:
-    return solver.plan(scene.x, scene.y, scene.a, scene.b, init=start, cancel=cancel)
+    found = solver.plan(scene.x, scene.y, scene.a, scene.b, init=start, cancel=cancel)
+    return Plan(**{f.name: getattr(found, f.name) for f in fields(Plan)})  # with its matrix, also where the solver keeps none
 
 
 def warm(before: PlanSpec, now: PlanSpec) -> bool:

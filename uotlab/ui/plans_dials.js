@@ -74,6 +74,7 @@ class Dials {
     if (fresh) this.ticket = -1;
     this.draw();
     if (data.answer?.ticket >= this.ticket) this.show(data.answer);
+    if (!data.answer?.ticket) this.send(); // the script did not wait for it
   }
 
   // ---- the sliders ----
@@ -189,7 +190,10 @@ class Dials {
         const answer = await reply.json();
         if (reply.status === 404) { this.component.setTriggerValue("lost", values); break; }
         if (!reply.ok) this.say(answer.error ?? `The server answered ${reply.status}.`, true);
-        else this.show(answer);
+        else {
+          if (answer.numbers) this.show(answer);
+          if (!(answer.ticket >= answer.asked)) this.again = true; // a slow solve: ask on
+        }
         this.timings.push(performance.now() - begin);
         if (this.timings.length > 500) this.timings.splice(0, 250);
       } while (this.again);
@@ -228,14 +232,14 @@ class Dials {
   fill() {
     const n = this.numbers;
     const share = (v) => (v === null || v === undefined ? "–" : v < 5e-4 ? "0%" : `${digits(100 * v, v < 0.0995 ? 2 : 3)}%`);
-    const parts = Object.entries(n).filter(([k]) => k.startsWith("part.")).map(([k, v]) => `${k.slice(5)} ${text(v ?? 0)}`);
+    const parts = Object.entries(n).filter(([k, v]) => k.startsWith("part.") && v).map(([, v]) => text(v));
     const words = {
       carried: [n.mass === undefined ? "–" : `${text(n.mass)}`, `${share(n.share)} of the source${Math.abs(n.share - n.share2) > 1e-4 ? `, ${share(n.share2)} of the target` : ""}`],
       destroyed: [share(n.destroyed1), `of the source · ${share(n.destroyed2)} of the target`],
       created: [share(n.created2), `of the target · ${share(n.created1)} of the source`],
       transport: [text(n["part.transport"] ?? NaN), `mean cost ${text(n.scale ?? NaN)}`],
-      value: [text(n.value ?? NaN), parts.slice(1).join(" · ")],
-      certificate: [n.certificate === null || n.certificate === undefined ? "–" : `${text(100 * n.certificate)}%`, "of the objective"],
+      value: [text(n.value ?? NaN), parts.join(" + ")],
+      certificate: [n.certificate === null || n.certificate === undefined ? "–" : n.certificate < 1e-6 ? "< 0.0001%" : `${text(100 * n.certificate)}%`, "of the objective"],
       solved: [`${text(1000 * (n.seconds ?? NaN))} ms`, `${(n.n_iter ?? 0).toLocaleString("en")} iterations`],
     };
     if (this.cells.children.length !== this.data.cells.length) {

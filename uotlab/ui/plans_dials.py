@@ -38,7 +38,7 @@ CELLS: Mapping[str, tuple[str, str]] = {
     "destroyed": ("Destroyed", "Mass given up at the source, and mass that arrives beyond what the target asks for; % of each side"),
     "created": ("Created", "Mass that the target asks for and does not get, and mass added at the source; % of each side"),
     "transport": ("Transport cost", "The cost of all moves, <P, C>, in the cost's own units"),
-    "value": ("Objective", "What the solver minimises: transport, the price of changed mass, and the entropy"),
+    "value": ("Objective", "What the solver minimises: transport + price of changed mass at the source + at the target + entropy"),
     "certificate": ("Proven to", "The objective is at most this far from the optimum: primal minus dual, relative"),
     "solved": ("Solved in", "Time of the solver for these values, and its iterations"),
 }  #: the numbers below: title and tooltip

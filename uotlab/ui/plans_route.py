@@ -19,7 +19,7 @@ WORDS = {"inf": float("inf"), "Infinity": float("inf")}  #: JSON has no infinity
 
 @answers
 async def dial(request: Request) -> Response:
-    """POST {"id": bench, "values": {"eps": 0.05, "rho1": "inf"}}: the answer to these values, or to newer ones that came meanwhile."""
+    """POST {"id": bench, "values": {"eps": 0.05, "rho1": "inf"}}: the answer to these values or to newer ones; an older one where it takes long."""
     if request.method != "POST":
         raise Refused(405, "Dials are turned by POST only.")
     try:

@@ -23,7 +23,7 @@ KEY, QUERY, WIDGETS = "plans.spec", "plans.query", "q."
 class PlanSpec(BaseModel):
     """Which clouds, how many points, which solver with which settings."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
     name: ClassVar[str] = "the page"
     solver: str = "sinkhorn"
     dataset: str = "two-squares"
@@ -70,7 +70,7 @@ RECIPES: dict[str, tuple[str, PlanSpec, str]] = {
         "plan-path",
     ),
     "Moons to a spiral": (
-        "All mass is carried. Press Play to see it on its way, and move ρ to leave the far ends alone.",
+        "Press Play to see the mass on its way. With ρ = ∞ all of it goes; move ρ to the left to leave the far ends alone.",
         PlanSpec(dataset="moons-to-spiral", params={"eps": 0.01}),
         "plan-path",
     ),
@@ -153,7 +153,7 @@ def from_query(query: Mapping[str, str]) -> tuple[PlanSpec, str | None]:
         check(spec)
     except InputError as error:
         return RECIPES[FIRST][1], f"The address has a setting that makes no sense, so the page starts with its first example. {error}"
-    return spec, None
+    return spec.turned({}), None
 
 
 def _config(query: Mapping[str, str]) -> dict[str, str]:

@@ -47,7 +47,7 @@ class PlanStripView(View):
     """Eight plans of one problem along rho."""
 
     title = "τ strip"
-    summary = "From balanced to very unbalanced: with a smaller ρ, far pairs are given up first. Below each: the mass still carried."
+    summary = "From balanced to very unbalanced: with a smaller ρ, far pairs are given up first. Above each: the mass still carried."
     needs = frozenset({"x", "y", "strip/rho", "strip/pairs"})
     order = 48
     options: ClassVar[dict[str, Any]] = {"columns": ("4 a row", "2 a row")}

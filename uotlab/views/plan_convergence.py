@@ -65,7 +65,14 @@ class PlanSparsityView(View):
             found.append({"type": "heatmap", "name": "plan", "z": z, "colorscale": HEAT, "showscale": False, "hoverinfo": "skip", **axes})
             if exact:
                 marker = {"size": 2, "color": "#858b95", "opacity": 0.9}
-                dot = {"type": "scattergl", "mode": "markers", "name": "exact plan", "x": f32(dots[:, 1]), "y": f32(dots[:, 0]), "marker": marker}
+                dot = {
+                    "type": "scattergl",
+                    "mode": "markers",
+                    "name": "exact plan",
+                    "x": f32(dots[:, 1]),
+                    "y": f32(dots[:, 0]),
+                    "marker": marker,
+                }
                 found.append({**dot, "hoverinfo": "skip", "showlegend": False, **axes})
         return found
 

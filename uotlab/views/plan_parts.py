@@ -10,7 +10,7 @@ from uotlab.views.style import INK, area_sizes, axis, f32, is_line, pick, plane,
 
 HEAT = [[0.0, "rgba(37,131,197,0)"], [0.08, "rgba(37,131,197,0.35)"], [0.4, "#2583C5"], [0.7, "#8C5BB0"], [1.0, "#E4572E"]]
 WIDTHS = ((0.0, 0.5), (0.1, 0.9), (0.25, 1.5), (0.45, 2.4), (0.7, 3.6))  #: from this share of the largest mass on, width in px
-LINE = "0,114,178"
+LINE = "37,131,197"
 
 
 def given(arrays: Arrays) -> tuple[np.ndarray, np.ndarray]:

@@ -111,7 +111,9 @@ class PlanPathView(View):
             density(f32(p)[:, 0], m * len(m), low, high, 0.014 * (high - low)).max(initial=0)
             for p, m in zip((arrays["x"], arrays["y"]), given(arrays), strict=True)
         ]
-        return quiet_layout(axis("position", range=[low, high]), axis("mass per unit", range=[0, 1.25 * max(float(max(tops)), 1e-9)]))
+        layout = quiet_layout(axis("position", range=[low, high]), axis("mass per unit", range=[0, 1.25 * max(float(max(tops)), 1e-9)]))
+        layout["legend"]["traceorder"] = "normal"
+        return layout
 
 
 _particles = particles

@@ -1,0 +1,446 @@
+"""The plans page without a browser: what opens, what a dial does, what nonsense gets, and what can be taken away."""
+
+import asyncio
+import csv
+import io
+import json
+import math
+import shlex
+import time
+
+import numpy as np
+import pytest
+import torch
+from starlette.requests import Request
+from streamlit.testing.v1 import AppTest
+
+import uotlab
+from uotlab.data.base import DATASETS, load
+from uotlab.errors import InputError
+from uotlab.paths import ROOT
+from uotlab.plans.solver import SOLVERS
+from uotlab.ui import plans_bench, plans_route, plans_spec
+from uotlab.ui.plans import views_for
+from uotlab.ui.plans_bench import Bench, new_bench
+from uotlab.ui.plans_dials import CELLS, KINDS, dials_of
+from uotlab.ui.plans_extras import EXTRAS
+from uotlab.ui.plans_latest import Latest
+from uotlab.ui.plans_out import command, link, npz, pairs_csv, python_code
+from uotlab.ui.plans_spec import RECIPES, PlanSpec, from_query, to_query
+from uotlab.ui.sources import find
+from uotlab.ui.wire import arrays_of, draw
+from uotlab.views.base import VIEWS
+
+PAGE = str(ROOT / "pages" / "plans.py")
+SMALL = PlanSpec(n=60, params={"eps": 0.05, "rho1": 1.0, "rho2": 1.0})
+
+
+def opened(query=None):
+    at = AppTest.from_file(PAGE, default_timeout=60)
+    for key, value in (query or {}).items():
+        at.query_params[key] = value
+    at.run()
+    assert not at.exception
+    return at
+
+
+def told(at):
+    return [box.value for box in (*at.warning, *at.error, *at.info)]
+
+
+def query(at):
+    return {k: v[0] if isinstance(v, list) else v for k, v in at.query_params.items()}
+
+
+def bench_of(at):
+    return plans_bench.bench(at.session_state["plans.bench"])
+
+
+def answer_of(at):
+    """The answer of the page's bench, which the script may not have waited for."""
+    bench = bench_of(at)
+    return bench.wait(bench._tickets, 60)
+
+
+def dials_json(at):
+    """What the dials' component was told."""
+    found = [json.loads(block.proto.json) for block in at.get("bidi_component") if '"dials"' in block.proto.json]
+    assert len(found) == 1
+    return found[0]
+
+
+def bench_at(spec=SMALL):
+    made = new_bench()
+    assert made.wait(made.show(spec, load(spec.dataset, spec.n, **spec.data)), 60) is not None
+    return made
+
+
+def wait_for(test, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not test():
+        assert time.monotonic() < end, "took too long"
+        time.sleep(0.02)
+
+
+# ---- the page ---------------------------------------------------------------------------------------
+def test_a_first_visit_shows_a_plan_without_a_click():
+    at = opened()
+    assert not told(at)
+    answer = answer_of(at)
+    assert answer.numbers["n_iter"] > 0
+    assert answer.numbers["seconds"] > 0
+    assert answer.numbers["certificate"] <= 1e-4
+    assert query(at)["data"] == "two-squares"
+    data = dials_json(at)
+    assert [d["name"] for d in data["dials"]] == ["eps", "rho1", "rho2"]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_example_is_one_choice(name):
+    at = opened()
+    at.selectbox(key="plans_recipe").set_value(name).run()
+    assert not at.exception
+    assert not told(at)
+    _, spec, view = RECIPES[name]
+    assert answer_of(at).spec == spec
+    assert not answer_of(at).failed
+    assert query(at)["view"] == view
+
+
+def test_the_address_opens_the_same_page():
+    given = {
+        "solver": "sinkhorn",
+        "data": "p-to-q",
+        "n": "80",
+        "p.eps": "0.1",
+        "p.rho1": "inf",
+        "p.rho2": "0.5",
+        "d.sd": "0.4",
+        "view": "plan",
+    }
+    at = opened(given)
+    assert not told(at)
+    spec = answer_of(at).spec
+    assert spec.params == {"eps": 0.1, "rho2": 0.5} | ({"rho1": math.inf} if "rho1" in spec.params else {})
+    assert spec.data == {"sd": 0.4}
+    assert query(at)["view"] == "plan"
+    numbers = answer_of(at).numbers
+    assert numbers["share"] == pytest.approx(1, abs=1e-5)  # the source is held
+    assert numbers["destroyed2"] > 0
+
+
+@pytest.mark.parametrize(
+    ("given", "part"),
+    [
+        ({"n": "5"}, "n must be a whole number from 50 to 2000"),
+        ({"n": "1000000"}, "n must be a whole number"),
+        ({"n": "many"}, "n must be a whole number"),
+        ({"data": "nonsense"}, "no dataset named"),
+        ({"data": "digits"}, "one or two columns"),
+        ({"solver": "magic"}, "no solver named"),
+        ({"p.eps": "-1"}, "eps"),
+        ({"p.eps": "nan"}, "eps"),
+        ({"p.rho1": "0"}, "rho1"),
+        ({"p.colour": "red"}, "has no setting"),
+        ({"d.share": "7"}, "share"),
+        ({"d.seed": "-3"}, "seed"),
+        ({"![](http://e.vil)": "1"}, "no setting"),
+    ],
+)
+def test_nonsense_in_the_address_is_one_sentence_and_the_page_goes_on(given, part):
+    at = opened(given)
+    (sentence,) = told(at)
+    assert "makes no sense" in sentence
+    assert part in sentence.replace("\\", "")
+    assert "](" not in sentence
+    assert answer_of(at).numbers["n_iter"] > 0
+
+
+def test_held_marginals_of_unequal_mass_are_one_sentence():
+    at = opened({"data": "gaussians", "n": "60", "d.target_mass": "2", "p.rho1": "inf", "p.rho2": "inf"})
+    answer = dials_json(at)["answer"]
+    assert answer["failed"]
+    assert "no plan exists" in answer["sentence"]
+    assert answer["numbers"] == {}
+    bench = bench_of(at)
+    assert not bench.wait(bench.turn({"rho2": 1.0}), 60).failed  # a dial leads out of it
+
+
+def test_too_many_columns_are_one_sentence():
+    at = opened({"data": "gaussians", "n": "60", "d.d": "3"})
+    (sentence,) = told(at)
+    assert "one or two columns" in sentence
+
+
+def test_a_low_mass_is_explained():
+    at = opened({"n": "60", "p.rho1": "0.02", "p.rho2": "0.02"})
+    assert "cheaper to let mass go" in dials_json(at)["answer"]["sentence"]
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_every_solver_shows(name):
+    at = opened({"solver": name, "n": "60"})
+    assert not at.exception
+    answer = answer_of(at)
+    assert not answer.failed, answer.sentence
+    assert answer.numbers["mass"] > 0
+    assert [d["name"] for d in dials_json(at)["dials"]] == dials_of(SOLVERS[name])
+
+
+def test_another_solver_and_another_cost():
+    at = opened({"n": "60"})
+    at.selectbox(key="q.cost").set_value("power").run()
+    assert answer_of(at).spec.params["cost"] == "power"
+    other = next(n for n, cls in SOLVERS.items() if "rho1" not in cls.model_fields)
+    at.selectbox(key="q.solver").set_value(other).run()
+    assert not at.exception
+    answer = answer_of(at)
+    assert answer.spec.solver == other
+    assert answer.spec.params.get("cost") == "power"
+    assert not answer.failed
+
+
+def test_divergences_come_from_the_solver():
+    able = [n for n, cls in SOLVERS.items() if "divergence1" in cls.model_fields]
+    assert able
+    at = opened({"solver": able[0], "n": "60"})
+    box = at.selectbox(key=f"q.{able[0]}.divergence1")
+    assert len(box.options) > 3
+    box.set_value("hellinger").run()
+    assert not at.exception
+    assert answer_of(at).spec.params["divergence1"] == "hellinger"
+    assert "part.divergence1" in answer_of(at).numbers
+
+
+def test_a_drawing_is_solved_and_changes():
+    at = opened({"data": "drawn", "n": "60", "d.source": "-1,0;1,0", "d.target": "0,1;0,-1", "d.jitter": "0"})
+    assert bench_of(at).plan.P.shape == (2, 2)
+    at.selectbox(key="q.template").set_value("Unequal clusters").run()
+    assert not at.exception
+    assert query(at)["d.source"] == "-1.5,1.2,3;-1.5,-1.2,1"
+    at.button(key="q.clear").click().run()
+    assert not at.exception
+    assert "2 to" in " ".join(told(at))
+
+
+def test_pictures_change_and_stay_in_the_address():
+    at = opened({"n": "60"})
+    for name in (n for n in VIEWS if n.startswith("plan")):
+        at.segmented_control(key="q.view").set_value(name).run()
+        assert not at.exception
+        assert query(at)["view"] == name
+
+
+# ---- the bench ---------------------------------------------------------------------------------------
+def test_a_turned_dial_starts_from_the_last_potentials_and_moves_the_picture():
+    bench = bench_at(SMALL.turned({"eps": 0.01}))
+    before = find(bench.source).snapshot
+    cold = bench.answer.numbers["n_iter"]
+    answer = bench.wait(bench.turn({"rho1": 1.02, "rho2": 1.02}), 60)
+    after = find(bench.source).snapshot
+    assert after.version > before.version
+    assert answer.numbers["n_iter"] < cold
+    fresh = uotlab.plan("sinkhorn", load("two-squares", 60), eps=0.01, rho1=1.02, rho2=1.02)
+    assert answer.numbers["value"] == pytest.approx(fresh.value, rel=3e-4)
+    assert answer.numbers["mass"] == pytest.approx(fresh.mass, rel=1e-3)
+
+
+def test_the_numbers_add_up():
+    numbers = bench_at(PlanSpec(dataset="gaussians", n=80, data={"target_mass": 2.0}, params={"rho1": 0.3, "rho2": 0.7})).answer.numbers
+    parts = sum(v for k, v in numbers.items() if k.startswith("part."))
+    assert parts == pytest.approx(numbers["value"], rel=1e-6)
+    assert numbers["source"] - numbers["mass"] == pytest.approx(numbers["destroyed1"] - numbers["created1"], abs=1e-6)
+    assert numbers["target"] - numbers["mass"] == pytest.approx(2 * (numbers["created2"] - numbers["destroyed2"]), abs=1e-6)
+
+
+def test_the_newest_values_win():
+    bench = bench_at()
+    tickets = [bench.turn({"rho1": 0.5 + k / 100, "rho2": 1.0}) for k in range(40)]
+    answer = bench.wait(tickets[-1], 60)
+    assert answer.ticket == tickets[-1]
+    assert answer.spec.params["rho1"] == pytest.approx(0.89)
+    assert tickets == sorted(tickets)
+
+
+def test_what_waits_is_dropped_for_what_is_newer():
+    import threading
+
+    done, gate = [], threading.Event()
+    latest = Latest("test")
+    latest.put(lambda: (gate.wait(10), done.append(0)))
+    for k in range(1, 6):
+        latest.put(lambda k=k: done.append(k))
+    gate.set()
+    wait_for(lambda: 5 in done)
+    assert done == [0, 5]
+
+
+@pytest.mark.parametrize("values", [{"eps": -1}, {"eps": "much"}, {"rho1": float("nan")}, {"colour": 1}, {"eps": [1]}, {"eps": None}])
+def test_bad_values_of_a_dial_are_a_sentence(values):
+    bench = bench_at()
+    with pytest.raises(InputError):
+        bench.turn(values)
+    assert not bench.wait(bench.turn({"eps": 0.06}), 60).failed
+
+
+def test_benches_are_bounded_and_a_lost_one_is_made_anew(monkeypatch):
+    at = opened({"n": "60"})
+    first = at.session_state["plans.bench"]
+    for _ in range(plans_bench.MOST_BENCHES):
+        new_bench()
+    assert plans_bench.bench(first) is None
+    at.run()
+    assert not at.exception
+    assert at.session_state["plans.bench"] != first
+    assert answer_of(at).numbers["n_iter"] > 0
+
+
+def test_potentials_that_are_not_finite_are_not_started_from():
+    bench = bench_at()
+    plan, _ = plans_bench.solve(SMALL, bench.scene, bench.plan)
+    from dataclasses import replace
+
+    broken = replace(bench.plan, f=torch.full_like(bench.plan.f, math.nan))
+    again, _ = plans_bench.solve(SMALL, bench.scene, broken)
+    assert again.value == pytest.approx(plan.value, rel=1e-4)
+
+
+@pytest.mark.parametrize("view", EXTRAS)
+def test_what_a_picture_needs_is_computed_in_the_background(view):
+    bench = bench_at()
+    bench.want(view)
+    made = VIEWS[view]()
+    wait_for(lambda: made.applies(arrays_of(find(bench.source).snapshot)) and bench._extras.get(view, ("",))[0] != "")
+    arrays = arrays_of(find(bench.source).snapshot)
+    picture = draw(view, arrays, {})
+    assert picture.traces
+
+
+def test_the_strip_goes_from_all_mass_to_little():
+    bench = bench_at()
+    bench.want("plan-strip")
+    wait_for(lambda: np.isfinite(find(bench.source).snapshot.arrays.get("strip/mass", np.array([np.nan]))).all())
+    mass = find(bench.source).snapshot.arrays["strip/mass"]
+    assert mass[0] == pytest.approx(1, abs=1e-5)
+    assert (np.diff(mass) < 0).all()
+
+
+def test_without_a_balanced_plan_the_picture_says_so():
+    bench = bench_at(PlanSpec(dataset="gaussians", n=60, data={"target_mass": 2.0}, params={"rho1": 1.0, "rho2": 1.0}))
+    bench.want("plan-compare")
+    wait_for(lambda: "balanced" in find(bench.source).snapshot.labels)
+    text = json.dumps(draw("plan-compare", arrays_of(find(bench.source).snapshot), {}).layout)
+    assert "no plan" in text.replace("<br>", " ")
+
+
+def test_pictures_that_the_solver_cannot_fill_are_not_offered():
+    held = next(n for n, cls in SOLVERS.items() if "rho1" not in cls.model_fields)
+    bench = bench_at(PlanSpec(solver=held, n=60))
+    assert "plan-strip" not in views_for(bench, bench.spec)
+    assert "plan-strip" in views_for(bench_at(), SMALL)
+    assert views_for(Bench(), SMALL) == ["data"]
+
+
+# ---- the route ---------------------------------------------------------------------------------------
+ORIGIN = {"origin": "http://127.0.0.1:8501"}
+
+
+def ask(method="POST", headers=ORIGIN, body=b""):
+    async def receive():
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    sent = {"host": "127.0.0.1:8501", **headers}
+    scope = {
+        "type": "http", "method": method, "path": "/", "query_string": b"",
+        "headers": [(k.encode(), v.encode()) for k, v in sent.items()],
+    }  # fmt: skip
+    answer = asyncio.run(plans_route.dial(Request(scope, receive)))
+    return answer.status_code, json.loads(answer.body)
+
+
+def test_a_dial_turned_over_http():
+    bench = bench_at()
+    code, answer = ask(body=json.dumps({"id": bench.id, "values": {"eps": 0.1, "rho1": "inf", "rho2": 2}}).encode())
+    assert code == 200
+    assert answer["numbers"]["share"] == pytest.approx(1, abs=1e-5)
+    assert bench.spec.params == {"eps": 0.1, "rho2": 2.0} | ({"rho1": math.inf} if "rho1" in bench.spec.params else {})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        ({"headers": {}}, 403),
+        ({"headers": {"origin": "http://e.vil"}}, 403),
+        ({"method": "GET"}, 405),
+        ({"body": b"nonsense"}, 422),
+        ({"body": b"[" * 5000}, 422),
+        ({"body": b'{"id": "x", "values": 3}'}, 422),
+        ({"body": b" " * 20_000}, 413),
+        ({"body": b'{"id": "forged", "values": {"eps": 0.1}}'}, 404),
+    ],
+)
+def test_requests_that_are_none_get_a_sentence(arguments, status):
+    code, answer = ask(**arguments)
+    assert code == status
+    assert len(answer["error"]) > 20
+
+
+def test_a_value_out_of_range_over_http():
+    bench = bench_at()
+    code, answer = ask(body=json.dumps({"id": bench.id, "values": {"eps": 0}}).encode())
+    assert code == 422
+    assert "eps" in answer["error"]
+
+
+# ---- taken away --------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", RECIPES)
+def test_examples_survive_the_address(name):
+    _, spec, view = RECIPES[name]
+    again, sentence = from_query(to_query(spec))
+    assert sentence is None
+    assert again == spec
+    assert view in VIEWS
+    plans_spec.check(spec)
+    assert link(spec, view, "http://127.0.0.1:8501/plans?me=secret").startswith("http://127.0.0.1:8501/plans?solver=")
+
+
+def test_python_code_runs(capsys):
+    spec = PlanSpec(dataset="p-to-q", n=50, data={"sd": 0.4, "seed": 3}, params={"eps": 0.1, "rho2": math.inf, "rho1": 0.5})
+    exec(compile(python_code(spec), "copied", "exec"), {})
+    mass = float(capsys.readouterr().out.split()[0])
+    assert mass == pytest.approx(1, abs=1e-5)
+
+
+def test_the_command_is_one_that_the_command_line_reads():
+    words = shlex.split(command(PlanSpec(data={"seed": 3}, params={"rho1": math.inf, "eps": 0.1})))
+    assert words[:6] == ["python", "-m", "uotlab", "plan", "sinkhorn", "two-squares"]
+    assert "rho1=inf" in words
+    assert "seed=3" in words
+
+
+def test_pairs_and_npz():
+    plan = bench_at().plan
+    rows = list(csv.DictReader(io.StringIO(pairs_csv(plan, 20))))
+    assert len(rows) == 20
+    masses = [float(r["mass"]) for r in rows]
+    assert masses == sorted(masses, reverse=True)
+    first = rows[0]
+    assert float(plan.P[int(first["i"]), int(first["j"])]) == pytest.approx(masses[0], rel=1e-5) if torch.is_tensor(plan.P) else True
+    with np.load(io.BytesIO(npz(plan))) as held:
+        assert held["P"].shape == (60, 60)
+        assert {"x", "y", "a", "b", "f", "g"} <= set(held)
+
+
+def test_dials_and_cells_say_what_they_are():
+    for kind, label, text, low, high in KINDS.values():
+        assert kind in ("log", "rho")
+        assert label
+        assert text
+        assert 0 < low < high
+    assert {"carried", "destroyed", "created", "transport", "value", "certificate", "solved"} <= set(CELLS)
+
+
+def test_only_toys_of_one_or_two_columns_are_offered():
+    at = opened({"n": "60"})
+    offered = at.selectbox(key="q.data")
+    assert len(offered.options) == len([n for n in DATASETS if DATASETS[n].kind in ("line", "plane")])
