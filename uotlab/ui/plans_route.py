@@ -19,7 +19,10 @@ WORDS = {"inf": float("inf"), "Infinity": float("inf")}  #: JSON has no infinity
 
 @answers
 async def dial(request: Request) -> Response:
-    """POST {"id": bench, "values": {"eps": 0.05, "rho1": "inf"}}: the answer to these values or to newer ones; an older one where it takes long."""
+    """POST {"id": bench, "values": {"eps": 0.05, "rho1": "inf"}}: the answer to these values, or to newer ones.
+
+    Where it takes long, the answer is an older one: its `ticket` is less than `asked`.
+    """
     if request.method != "POST":
         raise Refused(405, "Dials are turned by POST only.")
     try:
