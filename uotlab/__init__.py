@@ -17,7 +17,11 @@ from uotlab.penalty import Penalty
 from uotlab.plans.barycenters.base import BARYCENTERS, barycenter
 from uotlab.plans.barycenters.result import BarycenterResult
 from uotlab.plans.base import Plan
+from uotlab.plans.debiased import sinkhorn_divergence
+from uotlab.plans.emd import exact
+from uotlab.plans.ipot import ipot
 from uotlab.plans.lazy import sinkhorn_lazy
+from uotlab.plans.partial import partial
 from uotlab.plans.sinkhorn import sinkhorn
 from uotlab.plans.solver import SOLVERS, plan
 from uotlab.problem import Measure, Problem
@@ -43,9 +47,13 @@ __all__ = [
     "Problem",
     "RunSpec",
     "barycenter",
+    "exact",
     "fit",
+    "ipot",
     "load",
+    "partial",
     "plan",
     "sinkhorn",
+    "sinkhorn_divergence",
     "sinkhorn_lazy",
 ]
