@@ -15,7 +15,7 @@ from torch import Tensor
 
 from uotlab.penalty import Penalty
 from uotlab.plans.base import kl, weighted_kl
-from uotlab.plans.kernels import compiled
+from uotlab.plans.passes import passes
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def certified(
     if C.device.type != "cpu":
         P = plan_matrix(C.double() / unit, a, b, f, g, eps)
         return _certified_anywhere(C.double() / unit, a, b, P, f, g, eps, penalty)
-    run = compiled()
+    run = passes()
     hold1, hold2 = math.isinf(penalty.rho1), math.isinf(penalty.rho2)
     P = torch.empty_like(C) if into is None else into
     rows, costs, columns = a.new_empty(len(a)), a.new_empty(len(a)), b.new_empty(len(b))

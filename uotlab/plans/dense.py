@@ -1,6 +1,6 @@
 """Dense Sinkhorn on a cost matrix: coarser temperatures first, then accelerated sweeps until the certificate is small enough.
 
-On the CPU sweeps are compiled (`kernels`), in float32 first, and go on in float64 where float32 cannot get further, and without
+On the CPU sweeps are compiled (`sweeps`), in float32 first, and go on in float64 where float32 cannot get further, and without
 acceleration where that stalls. On other devices torch does the iterations (`absorbed`).
 Reference: chizat2018scaling, Algorithm 1; sejourne2022faster, Section 3 (the shift); walker2011anderson, Section 2.
 """
@@ -15,14 +15,16 @@ from torch import Tensor
 from uotlab.costs import Cost, Feature, SquaredEuclidean
 from uotlab.penalty import Penalty
 from uotlab.plans.absorbed import Absorbed
+from uotlab.plans.accelerated import accelerated
 from uotlab.plans.certificate import Certified, certified
-from uotlab.plans.kernels import compiled
+from uotlab.plans.passes import passes
 from uotlab.plans.solver import Cancel, Progress
 
 WARMEST = 0.07  #: annealing goes up from eps by factors of 4, not beyond this
-WORK = {torch.float32: (30.0, 1e-30, 1e-7), torch.float64: (200.0, 1e-290, 1e-12)}  #: reach, tiny and ridge of `kernels.iterate`
+WORK = {torch.float32: (30.0, 1e-30, 1e-7), torch.float64: (200.0, 1e-290, 1e-12)}  #: reach, tiny and ridge of `accelerated.iterate`
 FLOAT32 = 1e-5  #: relative gap that float32 sweeps reach without trouble
 CHUNK = 50  #: sweeps between two looks at `cancel`
+SPREAD = 8.0  #: squared distance from the centre, in mean costs, up to which products of float32 are good enough
 BLOCK = 2**16  #: pairs of the cost that are computed at once, in float64
 
 
@@ -146,10 +148,10 @@ class Search:
     def _compiled_sweeps(self, eps: float, most: int, target: float) -> tuple[int, bool]:
         reach, tiny, ridge = WORK[self.C.dtype]
         if self.kernel is None:
-            self.kernel = torch.empty_like(self.C)
+            self.kernel = empty(len(self.a), len(self.b), self.C.dtype)
         f, g = self.f / eps, self.g / eps
         arrays = (t.numpy() for t in (self.C, self.kernel, self.a, self.b, f, g))
-        done, gap, stalled = compiled().iterate(
+        done, gap, stalled = accelerated()(
             *arrays, eps, 1.0 / (eps * self.unit), self.penalty.rho1 / eps, self.penalty.rho2 / eps,
             most, target, self.check, reach, tiny, ridge, self.depth,
         )  # fmt: skip
@@ -184,15 +186,41 @@ def cost_matrix(ground: Cost, x: Tensor, y: Tensor, a: Tensor, b: Tensor, dtype:
     rough = float(few.mean())
     factor = 1.0 / rough if 1e-300 < rough < math.inf else 1.0
     mass = float(a.sum()) * float(b.sum())
-    C = torch.empty((len(x), len(y)), dtype=dtype, device=x.device)
-    if type(ground) is SquaredEuclidean and x.shape[1] <= 8 and x.device.type == "cpu":
-        arrays: list[np.ndarray] = [t.contiguous().numpy() for t in (x, y.T, a, b)]
-        total = compiled().squares(*arrays[:2], factor, *arrays[2:], C.numpy())
-        return C, total / mass, factor
-    rows = len(x) if isinstance(ground, Feature) or x.device.type != "cpu" else max(1, BLOCK // len(y))
-    total = 0.0
+    if x.device.type != "cpu" or isinstance(ground, Feature):
+        whole = ground.matrix(x, y).mul_(factor)
+        return whole.to(dtype), float(a @ (whole @ b)) / mass, factor
+    C = empty(len(x), len(y), dtype)
+    if type(ground) is SquaredEuclidean:
+        return C, squared_distances(x, y, a, b, factor, C) / mass, factor
+    rows, total = max(1, BLOCK // len(y)), 0.0
     for i in range(0, len(x), rows):
         part = ground.matrix(x[i : i + rows], y).mul_(factor)
         total += float(a[i : i + rows] @ (part @ b))
         C[i : i + rows] = part
     return C, total / mass, factor
+
+
+def squared_distances(x: Tensor, y: Tensor, a: Tensor, b: Tensor, factor: float, C: Tensor) -> float:
+    """C (n, m) = factor |x - y|²; returns sum a b C. By differences in a few dimensions, by matrix products in more."""
+    if x.shape[1] <= 8:
+        arrays: list[np.ndarray] = [t.contiguous().numpy() for t in (x, y.T, a, b)]
+        return float(passes().squares(*arrays[:2], factor, *arrays[2:], C.numpy()))
+    centre = y.mean(0)
+    x, y = (x - centre) * factor**0.5, (y - centre) * factor**0.5
+    xx, yy = x.square().sum(1), y.square().sum(1)
+    total = float(b.sum() * (a @ xx) + a.sum() * (b @ yy) - 2 * (a @ x) @ (b @ y))
+    # products in float32 where no point is far out: then their errors, like those of C itself, are some 1e-7 of the mean cost
+    kind = torch.float32 if C.dtype == torch.float32 and float(max(xx.max(), yy.max())) < SPREAD else torch.float64
+    x, yt, xx, yy = x.to(kind), y.T.to(kind).contiguous(), xx.to(kind), yy.to(kind)
+    rows = max(1, 4 * BLOCK // len(yy))
+    work = torch.empty((rows, len(yy)), dtype=kind)
+    for i in range(0, len(x), rows):
+        some = x[i : i + rows]
+        part = torch.addmm(yy[None], some, yt, alpha=-2, out=work[: len(some)])
+        C[i : i + rows] = part.add_(xx[i : i + rows, None]).relu_()
+    return total
+
+
+def empty(n: int, m: int, dtype: torch.dtype) -> Tensor:
+    """An unset matrix, by numpy: it asks for huge pages, which take a quarter of the time to be touched first."""
+    return torch.from_numpy(np.empty((n, m), dtype=np.float64 if dtype == torch.float64 else np.float32))

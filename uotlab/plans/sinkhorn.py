@@ -70,7 +70,8 @@ def sinkhorn(
     Raises:
         InputError: bad points, weights or numbers; both sides hard with unequal masses.
     """
-    names = [DIVERGENCES[d or divergence].name for d in (divergence1, divergence2)]
+    chosen = (divergence1 or divergence, divergence2 or divergence)
+    names = [d if d == "range" else DIVERGENCES[d].name for d in chosen]
     if not set(names) <= {"kl", "balanced"}:
         from uotlab.plans.scaling import sinkhorn_scaling
 
@@ -99,7 +100,7 @@ def sinkhorn(
         raise InputError(f"tol must be positive; it is {tol!r}. It bounds the relative error of the value.")
     A, B = masses(a, len(X), "a").to(X.device), masses(b, len(Y), "b").to(X.device)
     check_masses(A, B, penalty)
-    work = torch.float64 if double or tol < 1e-5 else torch.float32
+    work = torch.float64 if double or tol < 1e-7 else torch.float32
     ground, X64, Y64 = make_cost(cost), X.detach().double(), Y.detach().double().to(X.device)
     C, mean, factor = cost_matrix(ground, X64, Y64, A, B, work)
     s = mean / factor  # the mean cost in the cost's own units

@@ -1,0 +1,108 @@
+"""Loops compiled by numba at their first use, never at import, and cached on disk; and the exponentials they share.
+
+A module of kernels holds plain functions; `compile_into(globals(), names)` puts their compiled forms in their place, in the order given,
+callees first. The exponentials are written out so that a compiler turns them into vector instructions: several times faster than libm's.
+"""
+
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+FAST = {"reassoc", "contract", "nsz", "arcp"}  #: sums may be reordered; infinities and NaN keep their meaning
+_lock = threading.RLock()
+
+
+def exp32(x):
+    """e^x in float32 to an ulp or two in [-87, 88], constant beyond: Cody and Waite's reduction and a minimax polynomial."""
+    x = min(max(x, np.float32(-87.0)), np.float32(88.0))
+    k = np.floor(x * np.float32(1.44269504) + np.float32(0.5))
+    r = x - k * np.float32(0.693359375) + k * np.float32(2.12194440e-4)
+    p = np.float32(1.9875691500e-4)
+    p = p * r + np.float32(1.3981999507e-3)
+    p = p * r + np.float32(8.3334519073e-3)
+    p = p * r + np.float32(4.1665795894e-2)
+    p = p * r + np.float32(1.6666665459e-1)
+    p = p * r + np.float32(5.0000001201e-1)
+    p = p * r * r + r + np.float32(1.0)
+    return p * np.int32((np.int32(k) + np.int32(127)) << np.int32(23)).view(np.float32)
+
+
+def exp64(x):
+    """e^x to a few ulp in [-708, 709], constant beyond: Cody and Waite's reduction and Taylor's series."""
+    x = min(max(x, -708.0), 709.0)
+    k = np.floor(x * 1.4426950408889634 + 0.5)
+    r = x - k * 6.93145751953125e-1 - k * 1.42860682030941723212e-6
+    p = 1.6059043836821613e-10
+    p = p * r + 2.08767569878681e-09
+    p = p * r + 2.505210838544172e-08
+    p = p * r + 2.755731922398589e-07
+    p = p * r + 2.7557319223985893e-06
+    p = p * r + 2.48015873015873e-05
+    p = p * r + 1.984126984126984e-04
+    p = p * r + 1.388888888888889e-03
+    p = p * r + 8.333333333333333e-03
+    p = p * r + 4.1666666666666664e-02
+    p = p * r + 1.6666666666666666e-01
+    p = p * r + 0.5
+    p = p * r * r + r + 1.0
+    return p * np.int64((np.int64(k) + np.int64(1023)) << np.int64(52)).view(np.float64)
+
+
+def log64(x):
+    """log x to a few ulp for normal positive x: the mantissa's series in (m - 1) / (m + 1)."""
+    bits = np.float64(x).view(np.int64)
+    e = (bits - np.int64(0x3FE6A09E667F3BCD)) >> np.int64(52)
+    m = np.int64(bits - (e << np.int64(52))).view(np.float64)
+    z = (m - 1.0) / (m + 1.0)
+    t = z * z
+    p = 1.0 / 21
+    p = p * t + 1.0 / 19
+    p = p * t + 1.0 / 17
+    p = p * t + 1.0 / 15
+    p = p * t + 1.0 / 13
+    p = p * t + 1.0 / 11
+    p = p * t + 1.0 / 9
+    p = p * t + 1.0 / 7
+    p = p * t + 1.0 / 5
+    p = p * t + 1.0 / 3
+    return np.float64(e) * 0.6931471805599453 + (2.0 * z + 2.0 * z * t * p)
+
+
+def exp(x):
+    """e^x in the float type of x."""
+    raise NotImplementedError  # replaced when the kernels are compiled
+
+
+SHARED = ("exp32", "exp64", "log64", "exp")
+
+
+def _compile(function: Any) -> Any:
+    from numba import njit
+
+    try:
+        return njit(fastmath=FAST, cache=True, nogil=True)(function)
+    except RuntimeError:  # no folder to keep the result in: compile anew in every process
+        return njit(fastmath=FAST, nogil=True)(function)
+
+
+def compile_into(namespace: dict[str, Any], names: Iterable[str]) -> None:
+    """Replaces functions of a module's globals by their compiled forms: seconds the first time on a machine, then a fraction of one."""
+    from numba.core import types
+    from numba.extending import overload
+
+    with _lock:
+        here = globals()
+        if not hasattr(here["exp32"], "py_func"):
+            for name in SHARED[:3]:
+                here[name] = _compile(here[name])
+
+            @overload(exp, inline="always")
+            def exp_of(x):  # type: ignore[no-untyped-def]  # numba compares the names of the arguments, annotations included
+                return (lambda x: exp32(x)) if x == types.float32 else (lambda x: exp64(x))
+
+        namespace.update({name: here[name] for name in SHARED})
+        for name in names:
+            if not hasattr(namespace[name], "py_func"):
+                namespace[name] = _compile(namespace[name])

@@ -1,0 +1,107 @@
+"""Passes over a cost matrix or a plan, compiled: sums in float64 whatever the float type of the matrix.
+
+Reference: altschuler2017near, Algorithm 2 (`scale_columns`, `fill`).
+"""
+
+import math
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from uotlab.plans.compiled import compile_into, exp64, log64
+
+
+def plan_sums(C, scale, a, b, f, g, hold1, P, rows, columns, costs):
+    """P = a b exp(f + g - C scale), its row sums, column sums and <P, C> by rows, summed in float64.
+
+    With `hold1`, f is first corrected so that the row sums are a, to a float's rounding.
+    """
+    n, m = C.shape
+    weights, line = np.log(b) + g, np.empty(m)
+    for j in range(m):
+        columns[j] = 0.0
+    for i in range(n):
+        base = f[i] + math.log(a[i])
+        r, c = 0.0, 0.0
+        for j in range(m):
+            line[j] = exp64(base + weights[j] - scale * C[i, j])
+        for j in range(m):
+            r += line[j]
+            c += line[j] * C[i, j]
+        ratio = 1.0
+        if hold1 and r > 0.0:
+            ratio = a[i] / r
+            f[i] += math.log(ratio)
+        for j in range(m):
+            p = ratio * line[j]
+            P[i, j] = p
+            columns[j] += p
+        rows[i], costs[i] = ratio * r, ratio * c
+
+
+def scale_columns(C, y, P, rows, costs):
+    """P_ij y_j in place, its row sums and <P, C> by rows."""
+    n, m = C.shape
+    for i in range(n):
+        r, c = 0.0, 0.0
+        for j in range(m):
+            p = P[i, j] * y[j]
+            P[i, j] = p
+            r += p
+            c += p * C[i, j]
+        rows[i], costs[i] = r, c
+
+
+def fill(C, a, b, left, right, P, rows, columns, costs):
+    """P + left right^T in place, its sums as in `plan_sums`. Returns sum P log(P / a b)."""
+    n, m = C.shape
+    logs, line = np.log(b), np.empty(m)
+    entropy = 0.0
+    for j in range(m):
+        columns[j] = 0.0
+    for i in range(n):
+        r, c, e, base = 0.0, 0.0, 0.0, math.log(a[i])
+        for j in range(m):
+            line[j] = P[i, j] + left[i] * right[j]
+        for j in range(m):
+            p = line[j]
+            P[i, j] = p
+            columns[j] += p
+            r += p
+            c += p * C[i, j]
+            e += p * (log64(p) - base - logs[j])
+        rows[i], costs[i] = r, c
+        entropy += e
+    return entropy
+
+
+def squares(X, Y, factor, a, b, C):
+    """C = factor |x - y|² from points X (n, d) and Y (d, m) by differences, which lose no digits; returns sum a b C."""
+    n, d = X.shape
+    m = Y.shape[1]
+    line = np.empty(m)
+    total = 0.0
+    for i in range(n):
+        for j in range(m):
+            line[j] = 0.0
+        for k in range(d):
+            t = X[i, k]
+            for j in range(m):
+                line[j] += (t - Y[k, j]) * (t - Y[k, j])
+        r = 0.0
+        for j in range(m):
+            c = factor * line[j]
+            C[i, j] = c
+            r += b[j] * c
+        total += a[i] * r
+    return total
+
+
+@cache
+def passes() -> Any:
+    """The functions of this module by name, compiled."""
+    names = ("plan_sums", "scale_columns", "fill", "squares")
+    compile_into(globals(), names)
+    return SimpleNamespace(**{name: globals()[name] for name in names})
