@@ -123,6 +123,9 @@ def resize(image: np.ndarray, size: int) -> np.ndarray:
     return np.clip(zoom(image, max(size, 4) / max(image.shape), order=1, grid_mode=True, mode="nearest"), 0, None)
 
 
+CLOUDS = ("ring", "cross", "heart", "square")
+
+
 def shape_cloud(name: str, n: int, seed: int = 0) -> np.ndarray:
     """n points (n, 2) of a named outline, about 2 wide around 0: ring, cross, heart or square."""
     t = np.random.default_rng([seed, len(name)]).uniform(0, 1, n)
@@ -144,4 +147,31 @@ def shape_cloud(name: str, n: int, seed: int = 0) -> np.ndarray:
     return points
 
 
-CLOUDS = ("ring", "cross", "heart", "square")
+def cloud_from_text(text: str, n: int = 150, seed: int = 0) -> np.ndarray:
+    """"ring,-2,0,1" (outline, centre, size) as n points (n, 2).
+
+    Raises:
+        InputError: not of that form.
+    """
+    name, *numbers = (part.strip() for part in text.split(","))
+    try:
+        x, y, size = (float(v) for v in numbers)
+        good = size > 0 and max(abs(x), abs(y), size) < 1e6
+    except ValueError:
+        good = False
+    if not good:
+        raise InputError(f"A cloud is written outline,x,y,size such as ring,-2,0,1; it is '{short(text)}'.")
+    return size * shape_cloud(name, n, seed) + np.array([x, y])
+
+
+def image_from_text(text: str, seed: int = 0, *, moved: bool = True) -> np.ndarray:
+    """"3" or "3/1" (digit, and whose hand, counted from 0) as an image (50, 50) of mass 1.
+
+    Raises:
+        InputError: not of that form.
+    """
+    digit, _, hand = text.partition("/")
+    if not (digit.strip().isdigit() and (not hand or hand.strip().isdigit())):
+        raise InputError(f"An image is written digit or digit/hand such as 3/1; it is '{short(text)}'.")
+    number = check_count("the hand of an image", int(hand or 0), least=0, most=599)
+    return placed_digits(int(digit), number + 1, seed, moved=moved)[number]

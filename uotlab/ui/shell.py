@@ -10,6 +10,7 @@ from uotlab.ui.state import owner
 PAGES = {
     "lab": ("Lab", ":material/science:"),
     "plans": ("Plans", ":material/hub:"),
+    "barycenters": ("Barycenters", ":material/join_inner:"),
     "data": ("Data", ":material/scatter_plot:"),
     "runs": ("Runs", ":material/history:"),
     "learn": ("Learn", ":material/school:"),
