@@ -20,6 +20,7 @@ from uotlab.plans.base import Plan
 from uotlab.plans.debiased import sinkhorn_divergence
 from uotlab.plans.emd import exact
 from uotlab.plans.ipot import ipot
+from uotlab.plans.batched import sinkhorn_batch
 from uotlab.plans.lazy import sinkhorn_lazy
 from uotlab.plans.partial import partial
 from uotlab.plans.sinkhorn import sinkhorn
@@ -55,5 +56,6 @@ __all__ = [
     "plan",
     "sinkhorn",
     "sinkhorn_divergence",
+    "sinkhorn_batch",
     "sinkhorn_lazy",
 ]
