@@ -58,7 +58,8 @@ def test_a_strip_of_rho_on_one_pair_of_clouds():
     assert one.P.shape == (8, 40, 50)
     for k, rho in enumerate(rhos):
         assert one.value[k] == pytest.approx(dense(0, 0.05, rho, rho).value, rel=2e-6)
-    assert one.n_iter[1:].sum() < 7 * one.n_iter[0]  # each starts where its neighbour ended
+    cold = [sinkhorn_batch(C[:1], A[0], B[0], 0.05, r, r, scale_cost=True).n_iter[0] for r in rhos]
+    assert one.n_iter.sum() < sum(cold)  # each starts where its neighbour ended
 
 
 def test_both_sides_held():
