@@ -310,7 +310,7 @@ def test_what_a_picture_needs_is_computed_in_the_background(view):
     bench = bench_at()
     bench.want(view)
     made = VIEWS[view]()
-    wait_for(lambda: made.applies(arrays_of(find(bench.source).snapshot)) and bench._extras.get(view, ("",))[0] != "")
+    wait_for(lambda: made.applies(arrays_of(find(bench.source).snapshot)) and bench._extras.get(EXTRAS[view].name, ("",))[0] != "")
     arrays = arrays_of(find(bench.source).snapshot)
     picture = draw(view, arrays, {})
     assert picture.traces
@@ -328,7 +328,7 @@ def test_the_strip_goes_from_all_mass_to_little():
 def test_without_a_balanced_plan_the_picture_says_so():
     bench = bench_at(PlanSpec(dataset="gaussians", n=60, data={"target_mass": 2.0}, params={"rho1": 1.0, "rho2": 1.0}))
     bench.want("plan-compare")
-    wait_for(lambda: "balanced" in find(bench.source).snapshot.labels)
+    wait_for(lambda: "balanced/said" in find(bench.source).snapshot.labels)
     text = json.dumps(draw("plan-compare", arrays_of(find(bench.source).snapshot), {}).layout)
     assert "no plan" in text.replace("<br>", " ")
 

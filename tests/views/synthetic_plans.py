@@ -24,8 +24,8 @@ def plan_scene(n: int, m: int, d: int) -> dict[str, np.ndarray]:
         "strip/pairs": f(pairs), "strip/source": f(rng.uniform(size=(k, n))), "strip/target": f(rng.uniform(size=(k, m))),
         "convergence/progress": f([1]), "convergence/at": f(np.tile(steps, (4, 1))), "convergence/error": f(1 / np.tile(steps, (4, 1))),
         "names/convergence": np.array(["Sinkhorn ε = 0.1", "Sinkhorn ε = 0.01", "Sinkhorn ε = 0.001", "IPOT β = 0.1"]),
-        "sparsity/progress": f([1]), "sparsity/plans": f(rng.uniform(size=(8, 20, 24))), "sparsity/exact": f(rng.integers(0, 20, (30, 2))),
-        "names/sparsity": np.array([f"{name}, {at} iterations" for name in ("Sinkhorn", "IPOT") for at in (10, 50, 200, 1000)]),
+        "sparsity/progress": f([1]), "sparsity/plans": f(rng.uniform(size=(12, 20, 24))), "sparsity/exact": f(rng.integers(0, 20, (30, 2))),
+        "names/sparsity": np.array([f"{name}, after {at}" for name in ("Sinkhorn .1", "Sinkhorn", "IPOT") for at in (10, 50, 200, 1000)]),
     }  # fmt: skip
 
 
@@ -40,7 +40,8 @@ PLANS = {
         "balanced/progress": f([1]),
         "convergence/progress": f([0.2]),
         "sparsity/progress": f([0]),
-        "names/balanced": np.array(["No plan."]),
+        "names/balanced/said": np.array(["No plan exists."]),
+        "names/strip/said": np.array(["No."]),
     },
     "empty plan": {**plan_scene(40, 30, 2), "P": np.zeros((40, 30), np.float32), "balanced/P": np.zeros((40, 30), np.float32)},
     "empty plan on a line": {**plan_scene(40, 30, 1), "P": np.zeros((40, 30), np.float32)},

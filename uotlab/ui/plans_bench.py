@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-import numpy as np
 import torch
 
 from uotlab.engine.begin import use_threads
@@ -170,32 +169,33 @@ class Bench:
         extra, spec, scene, plan = EXTRAS.get(self.view), self.spec, self.scene, self.plan
         if extra is None or spec is None or scene is None or plan is None:
             return
-        view, key = self.view, extra.key(spec)
-        if self._extras.get(view, ("",))[0] == key:
+        name, key = extra.name, extra.key(spec)
+        if self._extras.get(name, ("",))[0] == key:
             return
 
         def publish(arrays: Arrays, names: Names | None = None) -> None:
             if scene is self.scene:
-                self._extras[view] = ("", arrays, names or {})
+                before = self._extras.get(name, ("", {}, {}))[1]  # old curves stay until there are new ones
+                self._extras[name] = ("", {**before, **arrays}, names or {})
                 self._publish(None)
 
         def stale() -> bool:
             newest = self.spec
-            return scene is not self.scene or self.view != view or newest is None or extra.key(newest) != key
+            return scene is not self.scene or EXTRAS.get(self.view) is not extra or newest is None or extra.key(newest) != key
 
         def work() -> None:
             use_threads(torch.device("cpu"))
-            if self._extras.get(view, ("",))[0] == key or stale():
+            if self._extras.get(name, ("",))[0] == key or stale():
                 return
             try:
                 extra.run(spec, scene, plan, publish, stale)
             except InputError as error:
-                publish({f"{extra.name}/progress": np.ones(1, np.float32)}, {extra.name: (str(error),)})
+                publish({}, {f"{name}/said": (str(error),)})
             except Exception:
                 log.exception("a picture failed")
-                publish({f"{extra.name}/progress": np.ones(1, np.float32)}, {extra.name: ("This picture could not be made.",)})
-            if not stale() and view in self._extras:
-                self._extras[view] = (key, *self._extras[view][1:])
+                publish({}, {f"{name}/said": ("This picture could not be made.",)})
+            if not stale() and name in self._extras:
+                self._extras[name] = (key, *self._extras[name][1:])
 
         self._others.put(work)
 

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from uotlab.views.base import VIEWS, Arrays, View
-from uotlab.views.plan_parts import carried, chosen, given, panel, panels, ratio
-from uotlab.views.style import f32, quiet_layout
+from uotlab.views.plan_parts import carried, chosen, given, message, panel, panels, ratio, said
+from uotlab.views.style import INK, f32, quiet_layout
 
 
 @VIEWS.register("plan-compare")
@@ -35,11 +35,11 @@ class PlanCompareView(View):
         share = float(f32(arrays["P"]).sum()) / max(float(a.sum()), 1e-30)
         ready = "balanced/P" in arrays
         left = "balanced: 100% carried" if ready else "balanced"
-        if "names/balanced" in arrays:  # a sentence: why there is none
-            left = "<br>".join(wrapped(str(arrays["names/balanced"][0]), 46))
-        elif not ready:
-            left = "balanced: solving"
-        return quiet_layout(showlegend=True) | _placed(panels(arrays, [left, f"your ρ: {percent(share)} carried"], 2))
+        why = said(arrays, "balanced")
+        layout = quiet_layout(showlegend=True) | _placed(panels(arrays, [left, f"your ρ: {percent(share)} carried"], 2))
+        if why or not ready:
+            layout["annotations"].append(message(why or "solving") | {"x": 0.25, "font": {"size": 12, "color": INK}})
+        return layout
 
 
 @VIEWS.register("plan-strip")
@@ -66,22 +66,15 @@ class PlanStripView(View):
         for rho, mass in zip(arrays["strip/rho"], arrays["strip/mass"], strict=True):
             name = "ρ = ∞" if not math.isfinite(rho) or rho > 1e20 else f"ρ = {rho:.3g}"
             titles.append(f"{name}: {percent(float(mass)) if math.isfinite(mass) else '…'}")
-        return quiet_layout() | _placed(panels(arrays, titles, int(columns[0])))
+        layout = quiet_layout() | _placed(panels(arrays, titles, int(columns[0])))
+        if why := said(arrays, "strip"):
+            layout["annotations"].append(message(why))
+        return layout
 
 
 def percent(share: float) -> str:
     """12%, 0.34%, 0%."""
     return f"{share:.0%}" if share >= 0.0995 or share <= 0 else f"{100 * share:.2g}%"
-
-
-def wrapped(text: str, width: int) -> list[str]:
-    """Lines of at most `width` characters, where words allow it."""
-    lines = [""]
-    for word in text.split():
-        if lines[-1] and len(lines[-1]) + len(word) >= width:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return lines
 
 
 def _placed(layout: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """How iterations bring a discrete solver to the exact plan: the error, and the plan's non-zero entries.
 
-Reference: xie2018fast, Figures 1 and 3 (Figures 2.2 and 2.4 of the thesis).
+Reference: xie2020fast, Figures 2 and 4 (Figures 2.2 and 2.4 of the thesis).
 """
 
 from typing import Any, ClassVar
@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from uotlab.views.base import PALETTE, VIEWS, Arrays, View
-from uotlab.views.plan_parts import HEAT, axis_names, message, title_above
+from uotlab.views.plan_parts import HEAT, axis_names, message, said, title_above
 from uotlab.views.style import axis, f32, quiet_layout
 
 DASHES = ("solid", "dash", "dot", "dashdot")
@@ -25,7 +25,7 @@ class PlanConvergenceView(View):
     options: ClassVar[dict[str, Any]] = {}
 
     def traces(self, arrays: Arrays, **_: Any) -> list[dict[str, Any]]:
-        names = [str(name) for name in arrays.get("names/convergence", ())]
+        names = [str(name) for name in arrays.get("names/convergence", ())] if "convergence/at" in arrays else []
         found = []
         for k, name in enumerate(names):
             # what is not measured, or is exactly zero, has no place on a logarithmic axis: plotly leaves a gap
@@ -37,10 +37,13 @@ class PlanConvergenceView(View):
         return found
 
     def layout(self, arrays: Arrays, **_: Any) -> dict[str, Any]:
-        across = axis("iterations", type="log", exponentformat="power", dtick=1)
+        few = f" ({int(arrays['convergence/points'][0])} points a side)" if "convergence/points" in arrays else ""
+        across = axis(f"iterations{few}", type="log", exponentformat="power", dtick=1)
         layout = quiet_layout(across, axis("relative error of the transport cost", type="log", exponentformat="power", dtick=1))
-        if "names/convergence" not in arrays:
-            layout["annotations"] = [message(waiting(arrays, "convergence", "Running four solvers against the exact plan"))]
+        if why := said(arrays, "convergence"):
+            layout["annotations"] = [message(why)]
+        elif "convergence/at" not in arrays:
+            layout["annotations"] = [message(waiting(arrays, "convergence"))]
         return layout
 
 
@@ -52,14 +55,14 @@ class PlanSparsityView(View):
     summary = "Plans after more and more iterations; dots: where the exact plan has mass. Sinkhorn stays blurred, IPOT gets sparse."
     needs = frozenset({"sparsity/progress"})
     order = 56
-    options: ClassVar[dict[str, Any]] = {"exact": True}
+    options: ClassVar[dict[str, Any]] = {"exact": True, "methods": ("two", "all")}
 
-    def traces(self, arrays: Arrays, *, exact: bool = True, **_: Any) -> list[dict[str, Any]]:
+    def traces(self, arrays: Arrays, *, exact: bool = True, methods: str = "two", **_: Any) -> list[dict[str, Any]]:
         if "sparsity/plans" not in arrays:
             return []
         plans, dots = f32(arrays["sparsity/plans"]), f32(arrays["sparsity/exact"])
         found: list[dict[str, Any]] = []
-        for k, z in enumerate(plans):
+        for k, z in enumerate(plans[_shown(arrays, methods)[0]]):
             axes = dict(zip(("xaxis", "yaxis"), axis_names(k + 1), strict=True))
             z = f32(np.minimum(z / max(float(z.max(initial=0)), 1e-30), 1))
             found.append({"type": "heatmap", "name": "plan", "z": z, "colorscale": HEAT, "showscale": False, "hoverinfo": "skip", **axes})
@@ -76,28 +79,36 @@ class PlanSparsityView(View):
                 found.append({**dot, "hoverinfo": "skip", "showlegend": False, **axes})
         return found
 
-    def layout(self, arrays: Arrays, **_: Any) -> dict[str, Any]:
+    def layout(self, arrays: Arrays, *, methods: str = "two", **_: Any) -> dict[str, Any]:
         if "sparsity/plans" not in arrays:
             blank = axis("", showticklabels=False, range=[0, 1])
-            return quiet_layout(blank, blank, annotations=[message(waiting(arrays, "sparsity", "Solving, at most some seconds"))])
-        names, k = [str(name) for name in arrays["names/sparsity"]], len(arrays["sparsity/plans"])
-        columns = max(1, k // max(1, len({name.split(",")[0] for name in names})))
-        rows = -(-k // columns)
+            return quiet_layout(blank, blank, annotations=[message(said(arrays, "convergence") or waiting(arrays, "sparsity"))])
+        which, rows = _shown(arrays, methods)
+        names, k = [str(arrays["names/sparsity"][i]) for i in which], len(which)
+        columns = -(-k // rows)
         layout = quiet_layout(annotations=[], margin={"l": 8, "r": 8, "t": 26, "b": 8})
         for i in range(k):
             row, column = divmod(i, columns)
             left, right = column / columns + 0.008, (column + 1) / columns - 0.008
-            bottom, upper = 1 - (row + 1) / rows + 0.01, 1 - row / rows - 0.07
+            bottom, upper = 1 - (row + 1) / rows + 0.01, 1 - row / rows - 0.085
             x, y = axis_names(i + 1)
             bare = {"showticklabels": False, "showgrid": False, "constrain": "domain"}
             layout[f"xaxis{x[1:]}"] = axis("", domain=[left, right], anchor=y, **bare)
             layout[f"yaxis{y[1:]}"] = axis("", domain=[bottom, upper], anchor=x, autorange="reversed", **bare)
-            text = names[i] if i < len(names) else ""
-            layout["annotations"].append(title_above(text.replace(", ", "<br>"), (left + right) / 2, upper, 11))
+            layout["annotations"].append(title_above(names[i].replace(", ", "<br>"), (left + right) / 2, upper, 11))
         return layout
 
 
-def waiting(arrays: Arrays, key: str, text: str) -> str:
+def _shown(arrays: Arrays, methods: str) -> tuple[list[int], int]:
+    """Numbers of the plans that are shown, and in how many rows: all methods, or the middle and the last of them."""
+    kinds = [str(name).split(",")[0] for name in arrays["names/sparsity"]]
+    wanted = list(dict.fromkeys(kinds))
+    if methods == "two" and len(wanted) > 2:
+        wanted = [wanted[(len(wanted) - 1) // 2], wanted[-1]]
+    return [i for i, kind in enumerate(kinds) if kind in wanted], len(wanted)
+
+
+def waiting(arrays: Arrays, key: str) -> str:
     """The sentence of a picture under way, with the share done."""
     done = float(np.max(f32(arrays[f"{key}/progress"]), initial=0.0))
-    return f"{text}: {min(max(done, 0.0), 1.0):.0%}"
+    return f"Running four solvers against the exact plan: {min(max(done, 0.0), 1.0):.0%}"

@@ -182,6 +182,22 @@ def title_above(text: str, x: float, y: float, size: int = 12) -> dict[str, Any]
     }  # fmt: skip
 
 
+def said(arrays: Arrays, name: str) -> str:
+    """Why there is no picture of this name, as a sentence; empty where nothing is wrong."""
+    words: Any = arrays.get(f"names/{name}/said", ())
+    return "<br>".join(wrapped(str(words[0]), 60)) if len(words) else ""
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Lines of at most `width` characters, where words allow it."""
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and len(lines[-1]) + len(word) >= width:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()
+    return lines
+
+
 def message(text: str) -> dict[str, Any]:
     """A sentence in the middle of a picture that is not finished yet."""
     return {
