@@ -1,4 +1,4 @@
-"""The command line: `python -m uotlab list | run | fetch`. Bad input is one sentence on stderr and exit code 2."""
+"""The command line: `python -m uotlab list | run | plan | fetch`. Bad input is one sentence on stderr and exit code 2."""
 
 import argparse
 import csv
@@ -6,19 +6,21 @@ import io
 import platform
 import sys
 import tempfile
+import time
 import types
 import typing
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from uotlab import COSTS, DATASETS, DIVERGENCES, METHODS, METRICS, SOLVERS, VIEWS, Fitted, InputError, __version__, fit, load
-from uotlab.engine.files import floats, to_json, write_text
+from uotlab import COSTS, DATASETS, DIVERGENCES, METHODS, METRICS, SOLVERS, VIEWS, Fitted, InputError, Plan, __version__, fit, load, plan
+from uotlab.engine.files import floats, to_json, write_text, write_whole
 from uotlab.engine.loop import NotFinite
 from uotlab.errors import did_you_mean, short
-from uotlab.parameters import value_of_text
+from uotlab.parameters import check_count, value_of_text
 from uotlab.registry import Registry
 
 REGISTRIES: dict[str, Registry] = {
@@ -74,6 +76,17 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--json", action="store_true", help="print the metrics as JSON")
     run.add_argument("--quiet", action="store_true", help="no progress on stderr")
     run.set_defaults(command=run_command)
+
+    solving = commands.add_parser("plan", help="solve a dataset's discrete problem")
+    solving.add_argument("solver", metavar="SOLVER")
+    solving.add_argument("dataset", metavar="DATASET")
+    solving.add_argument("--n", type=int, default=500, help="points a side (default 500)")
+    solving.add_argument("--seed", type=int, default=0, help="seed of the points that are drawn (default 0)")
+    solving.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="settings of the solver")
+    solving.add_argument("--data", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="parameters of the dataset")
+    solving.add_argument("--out", type=Path, metavar="DIR", help="write plan.json, plan.npz and pairs.csv there")
+    solving.add_argument("--json", action="store_true", help="print the numbers as JSON")
+    solving.set_defaults(command=plan_command)
 
     fetch = commands.add_parser("fetch", help="download a dataset, with checksum")
     fetch.add_argument("name", metavar="NAME", help="such as mnist")
@@ -160,11 +173,7 @@ def write_run(folder: Path, fitted: Fitted, metrics: dict[str, float]) -> None:
     Raises:
         InputError: the folder cannot be written.
     """
-    import numpy as np
-    import torch
-
-    versions = {"uotlab": __version__, "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
-    record = {"spec": fitted.spec.model_dump(), "metrics": floats(metrics), "evaluated_on": fitted.evaluated_on, "versions": versions}
+    record = {"spec": fitted.spec.model_dump(), "metrics": floats(metrics), "evaluated_on": fitted.evaluated_on, "versions": _versions()}
     try:
         write_text(folder / "run.json", to_json(record, indent=2) + "\n")
         write_text(folder / "history.csv", fitted.history_csv())
@@ -199,6 +208,80 @@ def mapped_csv(fitted: Fitted, most: int = 20_000) -> str:
     for rows in zip(*table, strict=True):
         writer.writerow([f"{value:.7g}" for row in rows for value in row])
     return text.getvalue()
+
+
+# ---- plan ----------------------------------------------------------------------------------------
+def plan_command(arguments: argparse.Namespace) -> None:
+    """Solve, say what came out, and write what was asked for."""
+    settings = _settings("--set", arguments.set, SOLVERS[arguments.solver])
+    data = _settings("--data", arguments.data, DATASETS[arguments.dataset])
+    check_count("n", arguments.n, least=1, most=10_000_000)
+    if arguments.out is not None:
+        _writable(arguments.out)
+    problem = load(arguments.dataset, max(arguments.n, 2), data.pop("seed", arguments.seed), **data)
+    before = time.perf_counter()
+    with warnings.catch_warnings():  # `converged` says it
+        warnings.simplefilter("ignore", UserWarning)
+        found = plan(arguments.solver, problem, arguments.n, arguments.seed, **settings)
+    numbers = plan_numbers(found) | {"seconds": time.perf_counter() - before}
+    if arguments.out is not None:
+        write_plan(arguments.out, found, {"solver": arguments.solver, "dataset": arguments.dataset, "n": arguments.n,
+            "seed": arguments.seed, "set": settings, "data": data, "numbers": numbers, "versions": _versions()})  # fmt: skip
+    if arguments.json:
+        print(to_json(numbers, indent=2))
+        return
+    width = max(map(len, numbers))
+    for name, value in numbers.items():
+        print(f"{name:<{width}}  {value:.6g}")
+    if not found.converged:
+        print(f"The solver stopped early: its value is proven to {found.certificate:.1%} only. Give more max_iter, a larger eps or rho.")
+    if arguments.out is not None:
+        print(f"Written to {arguments.out}: plan.json, plan.npz, pairs.csv")
+
+
+def plan_numbers(found: Plan) -> dict[str, float]:
+    """Value and its parts in the cost's own units, masses, certificate and iterations."""
+    named: dict[str, float] = {"value": found.value, **found.parts, "mass": found.mass}
+    named |= {"mass source": float(found.a.sum()), "mass target": float(found.b.sum()), **found.changes()}
+    return named | {
+        "mean cost": found.cost_scale, "certificate": found.certificate, "marginal error": found.marginal_error,
+        "iterations": found.n_iter, "converged": int(found.converged),
+    }  # fmt: skip
+
+
+def write_plan(folder: Path, found: Plan, record: dict[str, Any], most: int = 2**22, pairs: int = 1000) -> None:
+    """plan.json (what was asked, numbers, versions), plan.npz and pairs.csv (the `pairs` heaviest).
+
+    plan.npz holds x, y, a, b, f, g, scaling, target_scaling and P, or for more than `most` entries the heaviest of them as i, j, mass.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    import numpy as np
+    import torch
+
+    i, j, mass = found.strongest(most if len(found.a) * len(found.b) > most else pairs)
+    held = {name: getattr(found, name) for name in ("x", "y", "a", "b", "f", "g")}
+    held |= {"scaling": found.scaling(), "target_scaling": found.target_scaling()}
+    held |= {"i": i, "j": j, "mass": mass} if len(found.a) * len(found.b) > most else {"P": found.P}
+    arrays: dict[str, Any] = {name: np.asarray(torch.as_tensor(value).cpu()) for name, value in held.items()}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["i", "j", "mass"])
+    writer.writerows([int(p), int(q), f"{float(w):.9g}"] for p, q, w in zip(i[:pairs], j[:pairs], mass[:pairs]))
+    try:
+        write_text(folder / "plan.json", to_json(record, indent=2) + "\n")
+        write_whole(folder / "plan.npz", lambda file: np.savez_compressed(file, **arrays))
+        write_text(folder / "pairs.csv", text.getvalue())
+    except OSError as error:
+        raise InputError(f"--out {short(folder)} cannot be written ({error.strerror}); choose another folder.") from None
+
+
+def _versions() -> dict[str, str]:
+    import numpy as np
+    import torch
+
+    return {"uotlab": __version__, "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
 
 
 def _settings(option: str, pairs: Sequence[str], cls: type[BaseModel]) -> dict[str, Any]:

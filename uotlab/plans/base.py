@@ -12,6 +12,8 @@ from uotlab.arrays import as_tensor, like
 from uotlab.errors import InputError
 from uotlab.parameters import check_count
 
+BLOCK = 2**22  #: entries of a plan looked at at a time
+
 
 @dataclass(frozen=True, eq=False)
 class Plan:
@@ -78,6 +80,43 @@ class Plan:
         P = as_tensor(self.P, "P")
         rows = P.sum(1, keepdim=True)
         return like(self.P, P @ as_tensor(self.y, "y").to(P) / rows)
+
+    def rows(self, i: Any) -> Any:
+        """Rows of the plan by their numbers (k,), dense, (k, m)."""
+        return self.P[i]
+
+    def strongest(self, k: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Row numbers, column numbers and masses of the k heaviest pairs, heaviest first; pairs without mass are left out."""
+        check_count("k", k, least=1, most=100_000_000)
+        n, m = len(self.a), len(self.b)
+        block = max(BLOCK // m, 1)
+        place, mass = torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.float64)
+        for start in range(0, n, block):  # a lazy plan has no matrix
+            part = as_tensor(self.rows(torch.arange(start, min(start + block, n))), "P").double().cpu().reshape(-1)
+            top = part.topk(min(k, len(part)))
+            mass, place = torch.cat([mass, top.values]), torch.cat([place, top.indices + start * m])
+            if len(mass) > k:
+                mass, kept = mass.topk(k)
+                place = place[kept]
+        order = mass.argsort(descending=True, stable=True)
+        order = order[mass[order] > 0]
+        return place[order] // m, place[order] % m, mass[order]
+
+    def changes(self) -> dict[str, float]:
+        """Masses by the names "destroyed source", "created source", "destroyed target" and "created target".
+
+        A source point that sends less than its mass destroys the rest; one that sends more creates it. A target point that gets
+        less than its mass has the rest created there, one that gets more destroys it. All are 0 where the marginals are held.
+        """
+        found: dict[str, float] = {}
+        for side, weights, factor in (("source", self.a, self.scaling()), ("target", self.b, self.target_scaling())):
+            w = as_tensor(weights, "weights").double()
+            more = w * (torch.nan_to_num(torch.as_tensor(factor).double(), nan=1.0) - 1)  # NaN where there is no mass to change
+            added, taken = float(more.clamp(min=0).sum()), float((-more).clamp(min=0).sum())
+            found |= {f"destroyed {side}": taken, f"created {side}": added} if side == "source" else {
+                f"destroyed {side}": added, f"created {side}": taken
+            }  # fmt: skip
+        return found
 
     def sample_pairs(self, n: int, rng: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Row and column numbers of n pairs drawn from the normalised plan with replacement, two int tensors (n,)."""
