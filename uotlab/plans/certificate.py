@@ -58,12 +58,10 @@ def certified(
     # log P / (a b) = (f + g - C) / eps: the entropy needs no pass of its own
     entropy = float(rows @ f + columns @ g) - transport - eps * (mass - both)
     if hold1 and hold2:
-        down = (b / columns).clamp(max=1)
-        right = (b - columns).clamp(min=0)
-        run.scale_columns(c_, down.numpy(), p_, rows_, costs_)
-        left, total = (a - rows).clamp(min=0), float(right.sum())
-        right = right / total if total > 0 else torch.zeros_like(right)
-        logs = run.fill(c_, a_, b_, left.numpy(), right.numpy(), p_, rows_, columns_, costs_)
+        down, right = (b / columns).clamp(max=1), (b - columns).clamp(min=0)
+        total = float(right.sum())
+        right = right / total if total > 0 else right
+        logs = run.fill(c_, a_, b_, down.numpy(), right.numpy(), p_, rows_, columns_, costs_)
         transport = float(costs.sum()) / unit
         entropy = eps * (logs - float(rows.sum()) + both)
     parts = {

@@ -70,12 +70,31 @@ def log64(x):
     return np.float64(e) * 0.6931471805599453 + (2.0 * z + 2.0 * z * t * p)
 
 
+def log32(x):
+    """log x in float32 to a few ulp for normal positive x: the mantissa's series in (m - 1) / (m + 1)."""
+    bits = np.float32(x).view(np.int32)
+    e = (bits - np.int32(0x3F3504F3)) >> np.int32(23)
+    m = np.int32(bits - (e << np.int32(23))).view(np.float32)
+    z = (m - np.float32(1.0)) / (m + np.float32(1.0))
+    t = z * z
+    p = np.float32(2.0 / 9)
+    p = p * t + np.float32(2.0 / 7)
+    p = p * t + np.float32(2.0 / 5)
+    p = p * t + np.float32(2.0 / 3)
+    return np.float32(e) * np.float32(0.6931471805599453) + (np.float32(2.0) * z + z * t * p)
+
+
 def exp(x):
     """e^x in the float type of x."""
     raise NotImplementedError  # replaced when the kernels are compiled
 
 
-SHARED = ("exp32", "exp64", "log64", "exp")
+def log(x):
+    """log x in the float type of x."""
+    raise NotImplementedError
+
+
+SHARED = ("exp32", "exp64", "log32", "log64", "exp", "log")
 
 
 def _compile(function: Any) -> Any:
@@ -95,12 +114,16 @@ def compile_into(namespace: dict[str, Any], names: Iterable[str]) -> None:
     with _lock:
         here = globals()
         if not hasattr(here["exp32"], "py_func"):
-            for name in SHARED[:3]:
+            for name in SHARED[:4]:
                 here[name] = _compile(here[name])
 
             @overload(exp, inline="always")
             def exp_of(x):  # type: ignore[no-untyped-def]  # numba compares the names of the arguments, annotations included
                 return (lambda x: exp32(x)) if x == types.float32 else (lambda x: exp64(x))
+
+            @overload(log, inline="always")
+            def log_of(x):  # type: ignore[no-untyped-def]
+                return (lambda x: log32(x)) if x == types.float32 else (lambda x: log64(x))
 
         namespace.update({name: here[name] for name in SHARED})
         for name in names:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from uotlab.plans.compiled import compile_into, exp64, log64
+from uotlab.plans.compiled import compile_into, exp64, log
 
 
 def plan_sums(C, scale, a, b, f, g, hold1, P, rows, columns, costs):
@@ -54,26 +54,33 @@ def scale_columns(C, y, P, rows, costs):
         rows[i], costs[i] = r, c
 
 
-def fill(C, a, b, left, right, P, rows, columns, costs):
-    """P + left right^T in place, its sums as in `plan_sums`. Returns sum P log(P / a b)."""
+def fill(C, a, b, y, right, P, rows, columns, costs):
+    """P_ij y_j + left_i right_j in place, left what rows then lack of a; its sums as in `plan_sums`. Returns sum P log(P / a b).
+
+    The logarithms are taken in the float type of P: their errors are a few 1e-7 and cancel in the sum.
+    """
     n, m = C.shape
+    real = P.dtype.type
     logs, line = np.log(b), np.empty(m)
     entropy = 0.0
     for j in range(m):
         columns[j] = 0.0
     for i in range(n):
-        r, c, e, base = 0.0, 0.0, 0.0, math.log(a[i])
+        r, c, e = 0.0, 0.0, 0.0
         for j in range(m):
-            line[j] = P[i, j] + left[i] * right[j]
+            line[j] = P[i, j] * y[j]
         for j in range(m):
-            p = line[j]
-            P[i, j] = p
+            r += line[j]
+        left, r = max(a[i] - r, 0.0), 0.0
+        for j in range(m):
+            p = line[j] + left * right[j]
+            P[i, j] = real(p)
             columns[j] += p
             r += p
             c += p * C[i, j]
-            e += p * (log64(p) - base - logs[j])
+            e += p * (log(real(p)) - logs[j])
         rows[i], costs[i] = r, c
-        entropy += e
+        entropy += e - r * math.log(a[i])
     return entropy
 
 

@@ -170,9 +170,15 @@ def _dense(
         )  # fmt: skip
     parts = {k: s * v for k, v in found.parts.items()}
     return Plan(
-        like(x, P), like(x, s * f), like(x, s * g), like(x, a), like(x, b), sum(parts.values()), parts, found.certificate, unit,
+        _as_given(x, P), like(x, s * f), like(x, s * g), like(x, a), like(x, b), sum(parts.values()), parts, found.certificate, unit,
         search.n_iter, found.certificate <= tol, x, y,
     )  # fmt: skip
+
+
+def _as_given(x: Any, P: Tensor) -> Any:
+    """`like(x, P)` without a copy of the plan where its float type is already right."""
+    same = not isinstance(x, Tensor) and P.device.type == "cpu" and getattr(x, "dtype", None) == P.numpy().dtype
+    return P.numpy() if same else like(x, P)
 
 
 def _potentials(init: Any, n: int, m: int, device: torch.device, s: float) -> tuple[Tensor, Tensor]:
