@@ -6,6 +6,7 @@ import streamlit as st
 
 import uotlab
 from uotlab.engine.runner import warm_up
+from uotlab.ui import plans_bench
 from uotlab.ui.plans_route import PLAN_ROUTES
 from uotlab.ui.registries import discover
 from uotlab.ui.routes import ROUTES
@@ -14,6 +15,7 @@ __all__ = ["app", "uotlab"]
 
 discover()
 warm_up()
+plans_bench.warm_up()
 # what is alive now stays: the collector need not walk through torch while a job trains
 gc.freeze()
 

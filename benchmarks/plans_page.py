@@ -56,8 +56,9 @@ def server(n: int) -> None:
     import uotlab
     from uotlab.engine.begin import use_threads
     from uotlab.engine.runner import warm_up
-    from uotlab.ui.plans_bench import new_bench, solve
+    from uotlab.ui.plans_bench import new_bench
     from uotlab.ui.plans_route import PLAN_ROUTES
+    from uotlab.ui.plans_scene import solve
     from uotlab.ui.plans_spec import PlanSpec
     from uotlab.ui.routes import ROUTES
 

@@ -26,6 +26,7 @@ from uotlab.ui.plans_dials import CELLS, KINDS, dials_of
 from uotlab.ui.plans_extras import EXTRAS
 from uotlab.ui.plans_latest import Latest
 from uotlab.ui.plans_out import command, link, npz, pairs_csv, python_code
+from uotlab.ui.plans_scene import solve
 from uotlab.ui.plans_spec import RECIPES, PlanSpec, from_query, to_query
 from uotlab.ui.sources import find
 from uotlab.ui.wire import arrays_of, draw
@@ -297,11 +298,11 @@ def test_benches_are_bounded_and_a_lost_one_is_made_anew(monkeypatch):
 
 def test_potentials_that_are_not_finite_are_not_started_from():
     bench = bench_at()
-    plan, _ = plans_bench.solve(SMALL, bench.scene, bench.plan)
+    plan, _ = solve(SMALL, bench.scene, bench.plan)
     from dataclasses import replace
 
     broken = replace(bench.plan, f=torch.full_like(bench.plan.f, math.nan))
-    again, _ = plans_bench.solve(SMALL, bench.scene, broken)
+    again, _ = solve(SMALL, bench.scene, broken)
     assert again.value == pytest.approx(plan.value, rel=1e-4)
 
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -19,16 +19,19 @@ import torch
 from uotlab.engine.begin import use_threads
 from uotlab.engine.spec import Snapshot
 from uotlab.errors import InputError
+from uotlab.parameters import make_model
 from uotlab.plans.base import Plan
-from uotlab.plans.solver import SOLVERS, Solver, points_of
+from uotlab.plans.solver import SOLVERS
 from uotlab.problem import Problem
 from uotlab.ui.low_mass import low_mass
-from uotlab.ui.plans_extras import EXTRAS, Arrays, Names, Scene
+from uotlab.ui.plans_extras import EXTRAS
 from uotlab.ui.plans_latest import Latest
+from uotlab.ui.plans_scene import Arrays, Names, Scene, arrays_of_plan, make_scene, numbers_of, solve, unfinished, warm
 from uotlab.ui.plans_spec import PlanSpec, check
-from uotlab.ui.sources import finite, hold, let_go
+from uotlab.ui.sources import hold, let_go
 
 MOST_BENCHES = 16  #: kept in memory; the one not used for longest goes first, and its page makes a new one
+WARM_AFTER = 5.0  #: s after the start, so that the first page need not share its time
 PATIENCE = 0.6  #: s after which a solve gives way to newer values
 log = logging.getLogger(__name__)
 
@@ -85,6 +88,7 @@ class Bench:
                 let_go(self._key)  # a new id, so that the picture of new data forgets the old one's zoom
                 self._scenes += 1
                 self.scene, self.plan, self.answer, self._arrays, self._extras, self.source = scene, None, None, {}, {}, ""
+                self._publish({})  # the clouds alone, until there is a plan
         return self._ask(spec)
 
     def turn(self, values: Mapping[str, Any]) -> int:
@@ -140,8 +144,9 @@ class Bench:
         use_threads(torch.device("cpu"))
         try:
             before = self.plan if self.answer is not None and warm(self.answer.spec, spec) else None
-            plan, seconds = solve(spec, scene, before, self._solves)
-            arrays, numbers = arrays_of_plan(plan, scene), numbers_of(plan, scene)
+            begin = time.monotonic()
+            plan, seconds = solve(spec, scene, before, lambda: self._solves.waiting and time.monotonic() - begin > PATIENCE)
+            arrays, numbers = arrays_of_plan(plan), numbers_of(plan, scene)
             numbers["seconds"] = round(seconds, 5)
             said = low_mass(numbers["share"]) or ("" if plan.converged else unfinished(plan))
             answer = Answer(ticket, spec, numbers, said)
@@ -161,8 +166,6 @@ class Bench:
     def _tell(self, answer: Answer) -> None:
         with self._lock:
             self.answer = answer
-            if answer.failed and not self.source:
-                self._publish({})
             self._lock.notify_all()
 
     def _begin_extra(self) -> None:
@@ -243,86 +246,13 @@ def new_bench() -> Bench:
     return made
 
 
-# ---- solving, and what of a plan is shown ----------------------------------------------------------
-def make_scene(key: str, problem: Problem) -> Scene:
-    """The clouds of a problem as tensors and as arrays for the pictures.
+def warm_up() -> None:
+    """Solve something small in the background: on a new machine the first plan waits for the solver's loops to be compiled."""
 
-    Raises:
-        InputError: more than two columns.
-    """
-    if problem.d > 2:
-        raise InputError(f"This page shows points of one or two columns; these have {problem.d}. Set d to 1 or 2.")
-    (x, a), (y, b) = (points_of(problem, side) for side in (0, 1))
-    x, y = x.float(), y.float()  # float32 points, so that plans need the accuracy of a picture only
-    arrays = {"x": x.numpy(), "y": y.numpy(), "a": a.float().numpy(), "b": b.float().numpy()}
-    cost = problem.cost.name if problem.cost is not None else None
-    return Scene(key, x, y, a, b, cost, arrays, {})
+    def work() -> None:
+        time.sleep(WARM_AFTER)
+        x = torch.rand(64, 2, generator=torch.Generator().manual_seed(0))
+        for rho in (1.0, math.inf):
+            make_model(SOLVERS[PlanSpec().solver], {"rho1": rho, "rho2": rho}).plan(x, x + 1)
 
-
-def solve(spec: PlanSpec, scene: Scene, before: Plan | None, queue: Latest | None = None) -> tuple[Plan, float]:
-    """The plan and its seconds, from the potentials of the plan before where there is one.
-
-    Raises:
-        InputError: settings that make no sense, or too many points for this solver.
-    """
-    solver = scene.solver(spec)
-    begin = time.perf_counter()
-
-    def cancel() -> bool:
-        return queue is not None and queue.waiting and time.perf_counter() - begin > PATIENCE
-
-    start = None
-    if before is not None and all(p is not None and bool(torch.isfinite(p).all()) for p in (before.f, before.g)):
-        start = (before.f, before.g)
-    plan = _plan(solver, scene, start, cancel)
-    if start is not None and not (plan.converged or cancel()):  # a start that was too far away
-        plan = _plan(solver, scene, None, cancel)
-    if not math.isfinite(plan.value):
-        raise InputError("No finite plan was found for these values. Choose a larger ε.")
-    return plan, time.perf_counter() - begin
-
-
-def _plan(solver: Solver, scene: Scene, start: Any, cancel: Any) -> Plan:
-    found = solver.plan(scene.x, scene.y, scene.a, scene.b, init=start, cancel=cancel)
-    return Plan(**{f.name: getattr(found, f.name) for f in fields(Plan)})  # with its matrix, also where the solver keeps none
-
-
-def warm(before: PlanSpec, now: PlanSpec) -> bool:
-    """Whether the potentials of one help the other: the same clouds, solver and cost."""
-    alike = [(s.solver, s.cloud, s.params.get("cost"), s.params.get("cost_parameter")) for s in (before, now)]
-    return alike[0] == alike[1]
-
-
-def arrays_of_plan(plan: Plan, scene: Scene) -> Arrays:
-    """float32 arrays of the pictures: P, and f, g where the solver has them."""
-    found = {"P": plan.P.float().numpy()}
-    for name, potential in (("f", plan.f), ("g", plan.g)):
-        if potential is not None and bool(torch.isfinite(potential).all()):
-            found[name] = potential.float().numpy()
-    return found
-
-
-def numbers_of(plan: Plan, scene: Scene) -> dict[str, float | None]:
-    """Mass moved, destroyed and made on each side, cost, value with its parts, certificate and iterations."""
-    a, b = scene.a, scene.b
-    r, c = plan.P.sum(1).double(), plan.P.sum(0).double()
-    total1, total2 = max(float(a.sum()), 1e-300), max(float(b.sum()), 1e-300)
-    numbers: dict[str, Any] = {
-        "mass": plan.mass, "source": float(a.sum()), "target": float(b.sum()), "share": plan.mass / total1, "share2": plan.mass / total2,
-        "destroyed1": float((a - r).clamp(min=0).sum()) / total1, "created1": float((r - a).clamp(min=0).sum()) / total1,
-        "destroyed2": float((c - b).clamp(min=0).sum()) / total2, "created2": float((b - c).clamp(min=0).sum()) / total2,
-        "value": plan.value, "certificate": plan.certificate, "n_iter": plan.n_iter, "scale": plan.cost_scale,
-    }  # fmt: skip
-    numbers |= {f"part.{name}": value for name, value in plan.parts.items()}
-    return {name: finite(value) for name, value in numbers.items()}
-
-
-def unfinished(plan: Plan) -> str:
-    """What it means that the solver stopped early."""
-    return (
-        f"The solver stopped after {plan.n_iter:,} iterations; its value is proven to {plan.certificate:.1%} only. "
-        "A larger ε, a smaller ρ or more iterations bring it nearer."
-    )
-
-
-__all__ = ["Answer", "Bench", "bench", "make_scene", "new_bench", "numbers_of", "solve", "warm"]
+    threading.Thread(target=work, name="plans-warm-up", daemon=True).start()

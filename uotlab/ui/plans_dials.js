@@ -74,7 +74,11 @@ class Dials {
     if (fresh) this.ticket = -1;
     this.draw();
     if (data.answer?.ticket >= this.ticket) this.show(data.answer);
-    if (!data.answer?.ticket) this.send(); // the script did not wait for it
+    if (!data.answer?.ticket && !this.flying) { // the script did not wait for the plan
+      this.settling = true;
+      this.say("Solving. The first plan on a new machine takes some seconds, while the solver is made ready.");
+      this.send();
+    }
   }
 
   // ---- the sliders ----
@@ -238,7 +242,7 @@ class Dials {
       transport: [text(n["part.transport"] ?? NaN), `mean cost ${text(n.scale ?? NaN)}`],
       value: [text(n.value ?? NaN), parts.join(" + ")],
       certificate: [n.certificate === null || n.certificate === undefined ? "–" : n.certificate < 1e-6 ? "< 0.0001%" : `${text(100 * n.certificate)}%`, "of the objective"],
-      solved: [`${text(1000 * (n.seconds ?? NaN))} ms`, `${(n.n_iter ?? 0).toLocaleString("en")} iterations`],
+      solved: [n.seconds >= 1 ? `${digits(n.seconds)} s` : `${digits(1000 * (n.seconds ?? NaN))} ms`, `${(n.n_iter ?? 0).toLocaleString("en")} iterations`],
     };
     if (this.cells.children.length !== this.data.cells.length) {
       this.cells.replaceChildren();

@@ -10,17 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uotlab.errors import InputError
-from uotlab.parameters import make_model
 from uotlab.plans.base import Plan
-from uotlab.plans.solver import SOLVERS, Solver
+from uotlab.plans.solver import SOLVERS
+from uotlab.ui.plans_scene import Scene
 from uotlab.ui.plans_spec import PlanSpec
 from uotlab.views.plan import by_position, pooled
 from uotlab.views.plan_parts import ratio, sketched
 from uotlab.views.style import pick
 
-Arrays = dict[str, np.ndarray]
-Names = dict[str, tuple[str, ...]]
 Publish = Callable[..., None]  #: (arrays, names): show what is known so far
 Stale = Callable[[], bool]  #: whether nobody wants it any more
 
@@ -31,37 +28,6 @@ STEPS = (10, 50, 200, 1000)  #: iterations whose plans are shown; the last is th
 FEW = 300  #: points a side of the curves: seconds, not minutes
 CELLS = 64  #: a side of a small heat map
 DOTS = 1e-9  #: share of the largest entry from which an entry of the exact plan counts
-
-
-@dataclass(frozen=True, eq=False)
-class Scene:
-    """Two clouds: float32 points x (n, d), y (m, d), masses a (n,), b (m,), the problem's own cost, and arrays for the pictures."""
-
-    key: str
-    x: Tensor
-    y: Tensor
-    a: Tensor
-    b: Tensor
-    cost: str | None
-    arrays: Arrays
-    names: Names
-
-    def solver(self, spec: PlanSpec, **changed: Any) -> Solver:
-        """The solver of a spec, with the data's own cost where none is chosen.
-
-        Raises:
-            InputError: settings that make no sense, or more points than this solver takes.
-        """
-        params: dict[str, Any] = {**spec.params, **changed}
-        if self.cost is not None and params.get("cost") is None:
-            params["cost"] = self.cost
-        made = make_model(SOLVERS[spec.solver], params)
-        if len(self.x) * len(self.y) > made.most_pairs:
-            most = math.isqrt(made.most_pairs)
-            raise InputError(
-                f"{made.title} takes at most {most} points a side here; these are {len(self.x)}. Take fewer, or another solver."
-            )
-        return made
 
 
 @dataclass(frozen=True)
