@@ -35,24 +35,43 @@ EVERY = 0.5  #: s between two looks at a task
 
 def show() -> None:
     """The page beside its widgets, looking for news while a task computes."""
-    task = work.find(st.session_state.get("b_task"))
-    st.fragment(_show, run_every=EVERY if task is not None and task.active else None)()
+    task = _task(kept.current())
+    st.session_state["b_polls"] = task is not None and task.active
+    st.session_state["b_whole"] = True
+    st.fragment(_show, run_every=EVERY if st.session_state["b_polls"] else None)()
 
 
 def _show() -> None:
-    setup = kept.current()
+    whole = st.session_state.pop("b_whole", False)
+    setup, task = kept.current(), None
     sentence = told()
     if sentence:
         st.warning(plain(sentence), icon=":material/info:")
     try:
-        kept.checked(setup)
-        {"densities": _densities, "images": _slow, "clouds": _slow, "rows": _rows}[setup.kind](setup)
+        task = _task(setup)
+        {"densities": _densities, "images": _slow, "clouds": _slow, "rows": _rows}[setup.kind](setup, task)
     except InputError as error:
         st.error(plain(error), icon=":material/error:")
+    if not whole and st.session_state.get("b_polls") != (task is not None and task.active):
+        st.rerun()  # the whole page, which sets or ends the timer; never from its own first run, whose widgets are not drawn yet
+
+
+def _task(setup: Setup) -> work.Task | None:
+    """The task of this setup: under way, done, or begun now; the figure waits for a click."""
+    task = work.find(st.session_state.get("b_task"))
+    key = setup.model_dump_json()
+    if task is not None and task.key == key:
+        return task.look()
+    asked = st.session_state.pop("b_start", False) if setup.kind == "rows" else setup.kind != "densities"
+    try:
+        return _begin(kept.checked(setup)) if asked else None
+    except InputError:
+        return None  # told where it is drawn
 
 
 # ---- the three parts ----------------------------------------------------------------------------------
-def _densities(setup: Setup) -> None:
+def _densities(setup: Setup, _: work.Task | None) -> None:
+    kept.checked(setup)
     left, right = st.columns([2, 5], gap="large")
     with left:
         _weights(setup)
@@ -68,22 +87,20 @@ def _densities(setup: Setup) -> None:
     take_away(found, setup)
 
 
-def _slow(setup: Setup) -> None:
+def _slow(setup: Setup, task: work.Task | None) -> None:
+    kept.checked(setup)
     left, right = st.columns([2, 5], gap="large")
     with left:
         _weights(setup)
-        if setup.kind == "images":
-            setup = _compare(setup)
-    task = work.find(st.session_state.get("b_task"))
-    if task is None or task.key != setup.model_dump_json():
-        task = _begin(setup)
-    task.look()
+        if setup.kind == "images" and _compare(setup) != setup:
+            st.rerun(scope="fragment")
     results = results_of(task)
     shown = results or _before(setup)
     with right:
-        _under_way(task)
+        if task is not None:
+            _under_way(task)
         if setup.kind == "images":
-            live(image_picture(setup, shown), "barycenter-images", key="b_live_images", height=470)
+            live(image_picture(setup, shown), "barycenter-images", key="b_live_images", height=500)
             st.caption(VIEWS["barycenter-images"].summary)
         else:
             live(cloud_picture(setup, shown[0][1] if shown else None), "barycenter-clouds", key="b_live_clouds", height=470)
@@ -93,37 +110,26 @@ def _slow(setup: Setup) -> None:
         if setup.kind == "images":
             _against(setup, shown)
     take_away(results[0][1] if results else None, setup)
-    _finish(task)
 
 
-def _rows(setup: Setup) -> None:
-    task = work.find(st.session_state.get("b_task"))
-    mine = task is not None and task.key == setup.model_dump_json()
-    cells = len(rows_of(setup)) * len(digits_of(setup))
-    if st.session_state.pop("b_start", False) and not mine:
-        task, mine = _begin(setup), True
-    with st.container(horizontal=True, vertical_alignment="center", key="b-run"):
-        if not (mine and task is not None and task.active):
-            done = mine and task is not None and task.state == "done"
-            label = "Compute again" if done else f"Compute {cells} barycenters"
-            if st.button(label, icon=":material/play_arrow:", type="secondary" if done else "primary", key="b_run"):
+def _rows(setup: Setup, task: work.Task | None) -> None:
+    kept.checked(setup)
+    rows, digits = len(rows_of(setup)), len(digits_of(setup))
+    if task is None or not task.active:
+        with st.container(horizontal=True, vertical_alignment="center", key="b-run"):
+            words = f"Compute {rows * digits} barycenters" if task is None else "Compute again"
+            if st.button(words, icon=":material/play_arrow:", type="primary" if task is None else "secondary", key="b_run"):
                 _begin(setup)
                 st.rerun()
-            if not mine:
-                st.caption(
-                    f"{len(rows_of(setup))} rows for {len(digits_of(setup))} digits of {setup.count} images, row by row.", width="content"
-                )
-    results = {}
-    if mine and task is not None:
-        _under_way(task.look())
-        results = dict(task.results)
-    live(rows_picture(setup, results), "barycenter-rows", key="b_live_rows", height=min(900, 120 + 150 * (len(rows_of(setup)) + 1)))
+            st.caption(f"{rows} methods for {digits} digits, {setup.count} images each.", width="content")
+    if task is not None:
+        _under_way(task)
+    results = {} if task is None else dict(task.results)
+    live(rows_picture(setup, results), "barycenter-rows", key="b_live_rows", height=min(900, 40 + 150 * (rows + 1)))
     st.caption(VIEWS["barycenter-rows"].summary + " 1 is as sharp as the images, less is blurred.")
     if results:
         _table(setup, results)
     take_away(None, setup)
-    if mine and task is not None:
-        _finish(task)
 
 
 # ---- pieces -------------------------------------------------------------------------------------------
@@ -169,7 +175,8 @@ def _numbers(found: BarycenterResult) -> None:
         for column, (label, value, text) in zip(st.columns(len(cells)), cells, strict=True):
             column.metric(label, value, help=text)
     if not found.converged:
-        st.caption("Not converged within its rounds: raise the number of rounds, ε or β.")
+        last = f" Its last error is {found.errors[-1]:.2g} of the mass." if len(found.errors) else ""
+        st.caption(f"Not converged within its rounds.{last} More rounds, or a larger ε or β, bring it down.")
 
 
 def _against(setup: Setup, results: list[Named]) -> None:
@@ -233,10 +240,3 @@ def _under_way(task: work.Task) -> None:
         st.caption(f"Cancelled: {task.finished} of {len(task.cells)} are done.")
     for sentence in dict.fromkeys(task.errors.values()):
         st.error(plain(sentence), icon=":material/error:")
-
-
-def _finish(task: work.Task) -> None:
-    """Look again by a rerun of the page when a task has begun or ended since the page was drawn: that sets or ends the timer."""
-    if st.session_state.get("b_polls") != (task.id if task.active else ""):
-        st.session_state["b_polls"] = task.id if task.active else ""
-        st.rerun()

@@ -117,11 +117,16 @@ def cloud_picture(setup: Setup, found: BarycenterResult | None) -> str:
 
 
 def image_picture(setup: Setup, results: Sequence[Named]) -> str:
-    """Id of the mosaic of images above and results below."""
+    """Id of the mosaic of images and results; what is not there yet stays empty."""
     images, _ = measures_of(setup)
-    made = np.stack([r.q.reshape(images.shape[1:]) for _, r in results]) if results else np.zeros((0, *images.shape[1:]))
-    names = tuple(f"{name} · sharpness {r.sharpness:.2f}" for name, r in results)
-    inputs = tuple(f"{name}, {w:.2f}" for name, w in zip(names_of(setup), setup.weights, strict=True))
+    found = dict(results)
+    labels = list(dict.fromkeys([*(cell.label for cell in cells_of(setup)), *found]))
+    made = np.full((len(labels), *images.shape[1:]), np.nan)
+    for k, label in enumerate(labels):
+        if label in found:
+            made[k] = found[label].q.reshape(images.shape[1:])
+    names = tuple(f"{n}<br>sharpness {found[n].sharpness:.2f}" if n in found else f"{n}<br>…" for n in labels)
+    inputs = tuple(f"{w:.2f}" for w in setup.weights)
     return _held({"tiles/input": images, "tiles/image": made}, {"tiles/input": inputs, "tiles/image": names})
 
 

@@ -42,7 +42,9 @@ def _take() -> None:
 
 
 def _kind_changed() -> None:
-    kind = st.session_state["b.kind"]
+    kind = next((k for k in KINDS if k == st.session_state.get("b.kind")), None)
+    if kind is None:
+        return
     k = 0 if kind == "rows" else 3
     kept.replace(Setup(kind=kind, measures=FIRST[kind][:k], weights=(1 / 3,) * k, method=METHOD[kind]))
 

@@ -16,7 +16,7 @@ from uotlab.plans.barycenters.given import simplex
 from uotlab.ui.state import tell
 
 Kind = Literal["densities", "images", "clouds", "rows"]
-KINDS: Mapping[Kind, str] = {"densities": "Densities", "images": "Digit images", "clouds": "Point clouds", "rows": "Figure 2.8"}
+KINDS: Mapping[Kind, str] = {"densities": "Densities", "images": "Images", "clouds": "Clouds", "rows": "Figure 2.8"}
 FEWEST, MOST = 2, 5
 POINTS = 128  #: points of the line: as many as answer while the weights are dragged
 CLOUD = 150  #: points of one cloud
@@ -44,7 +44,7 @@ class Setup(BaseModel):
     moved: bool = True
     digits: str = Field("35", pattern=r"^[0-9]{1,6}$")
     count: int = Field(8, ge=2, le=50)
-    eps: tuple[float, ...] = (0.05, 0.02, 0.005)
+    eps: tuple[float, ...] = (0.05, 0.02, 0.01)
     seed: int = Field(0, ge=0, le=2**31 - 1)
 
     @field_validator("eps")
@@ -109,7 +109,7 @@ RECIPES: Mapping[str, Setup] = {
         measures=("gaussian,-1.5,0.5,2", "gaussian,1.5,0.5,0.5"), weights=(0.5, 0.5), method="unbalanced", settings={"rho1": 1.0}
     ),
     "One 3 to another": Setup(kind="images", measures=FIRST["images"][:3], settings={"iterations": 200}),
-    "Digits 3, sharp and blurred (Figure 2.8)": Setup(kind="rows", measures=(), weights=(), digits="3"),
+    "Digits 3, sharp and blurred (Figure 2.8)": Setup(kind="rows", measures=(), weights=(), digits="3", settings={"iterations": 200}),
     "Free support of three clouds": Setup(kind="clouds", measures=FIRST["clouds"][:3], method="free-support"),
 }
 

@@ -1,4 +1,4 @@
-"""Barycenters of images as mosaics: inputs above results, and one row a method, one column a digit (Figure 2.8 of the thesis)."""
+"""Barycenters of images as mosaics: inputs beside results, and one row a method, one column a digit (Figure 2.8 of the thesis)."""
 
 import math
 from typing import Any
@@ -9,8 +9,8 @@ from uotlab.views.base import VIEWS, Arrays, View
 from uotlab.views.style import INK, class_color, quiet_layout
 
 GAP = 0.10  #: of a tile's side, between tiles
-TITLE = 0.16  #: of a tile's side, for its title
-PER_LINE = 5  #: results on one line
+TITLE = 0.28  #: of a result's side, for its title of two lines
+PER_LINE = 2  #: results on one line
 INK_SCALE = [[0, "#000000"], [1, "#FFFFFF"]]
 
 
@@ -60,7 +60,7 @@ def _frame(height: int, width: int, **more: Any) -> dict[str, Any]:
 
 @VIEWS.register("barycenter-images")
 class BarycenterImagesView(View):
-    """Inputs at half size above, results below."""
+    """Inputs in a column, results beside them."""
 
     title = "Barycenter"
     summary = (
@@ -89,22 +89,22 @@ class BarycenterImagesView(View):
 
 
 class _Tiles:
-    """Where the tiles lie: (top, left) of each, in pixels of the mosaic."""
+    """Where the tiles lie: (top, left) of each, in pixels of the mosaic; inputs in a column on the left, results in two on the right."""
 
     def __init__(self, k: int, results: int, h: int, w: int) -> None:
-        self.side = 2 * max(h, w)
-        self.small = self.side // 2
-        gap, title = round(GAP * self.side), round(TITLE * self.side)
         across = max(1, min(results, PER_LINE))
-        lines = math.ceil(results / across) if results else 0
-        self.width = max(across * (self.side + gap) - gap, k * (self.small + gap) - gap, 1)
-        left = (self.width - (k * (self.small + gap) - gap)) // 2
-        self.inputs = [(title, left + i * (self.small + gap)) for i in range(k)]
-        top, start = title + self.small, (self.width - (across * (self.side + gap) - gap)) // 2
-        self.results = [
-            (top + title + (i // across) * (self.side + title), start + (i % across) * (self.side + gap)) for i in range(results)
-        ]
-        self.height = top + lines * (self.side + title) + 1
+        lines = max(1, math.ceil(results / across))
+        self.side = (2 if across > 1 and lines > 1 else 4 if across == 1 else 3) * max(h, w)
+        gap, title = round(GAP * self.side), round(TITLE * self.side)
+        self.height = lines * (self.side + title)
+        step = self.height // max(k, 1)
+        name = min(step // 3, round(0.1 * self.height))
+        self.small = max(1, min(step - name, self.side // 2 if k > 1 else self.side))
+        top = (self.height - k * (self.small + name)) // 2
+        self.inputs = [(top + i * (self.small + name) + name, 0) for i in range(k)]
+        start = self.small + 2 * gap
+        self.results = [(title + (i // across) * (self.side + title), start + (i % across) * (self.side + gap)) for i in range(results)]
+        self.width = start + across * (self.side + gap) - gap
 
 
 @VIEWS.register("barycenter-rows")

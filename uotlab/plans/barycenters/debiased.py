@@ -29,10 +29,13 @@ class Debiased(FixedSupport):
     equation = r"\min_q \sum_k \lambda_k\,S_\varepsilon(p_k,q)"
 
     eps: float = Field(
-        0.05, gt=0, allow_inf_nan=False, json_schema_extra={"basic": True}, description="Entropic temperature in mean-cost units"
+        0.05, gt=0, allow_inf_nan=False, title="Blur ε", json_schema_extra={"basic": True},
+        description="Entropic temperature in mean-cost units",
     )  # fmt: skip
-    iterations: int = Field(1000, ge=10, le=1_000_000, description="Most rounds")
-    tol: float = Field(1e-4, gt=0, description="Difference of the marginals, as a share of the mass, that ends the rounds")
+    iterations: int = Field(1000, ge=10, le=1_000_000, title="Most rounds", description="Rounds after which it ends, converged or not")
+    tol: float = Field(
+        1e-4, gt=0, title="Tolerance", description="Difference of the marginals, as a share of the mass, that ends the rounds"
+    )
     variant: Literal["auto", "exp", "log"] = Field(
         "auto", description="exp is quick and fails at small ε, log never fails; auto takes exp where its numbers hold"
     )

@@ -35,8 +35,10 @@ class FreeSupport(Barycenter):
     equation = r"\min_{x_1,\dots,x_m} \sum_k \lambda_k\,\mathrm{OT}\Big(p_k,\tfrac1m\sum_i\delta_{x_i}\Big)"
 
     points: int = Field(200, ge=1, le=5000, json_schema_extra={"basic": True}, description="Number of points of the barycenter")
-    iterations: int = Field(100, ge=1, le=10_000, description="Most rounds")
-    tol: float = Field(1e-6, gt=0, description="Mean squared move of the points in one round, over the mean cost, that ends the rounds")
+    iterations: int = Field(100, ge=1, le=10_000, title="Most rounds", description="Rounds after which it ends, converged or not")
+    tol: float = Field(
+        1e-6, gt=0, title="Tolerance", description="Mean squared move of the points in one round, over the mean cost, that ends the rounds"
+    )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of the starting points")
 
     def of(

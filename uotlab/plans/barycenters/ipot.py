@@ -37,12 +37,14 @@ class Ipot(FixedSupport):
     equation = r"\min_q \sum_k \lambda_k\,\mathrm{OT}(p_k,q)"
 
     beta: float = Field(
-        0.5, gt=0, allow_inf_nan=False, json_schema_extra={"basic": True},
+        0.5, gt=0, allow_inf_nan=False, title="Step β", json_schema_extra={"basic": True},
         description="Proximal step in mean-cost units; after t rounds the blur is that of Sinkhorn at ε = β/t",
     )  # fmt: skip
-    iterations: int = Field(100, ge=1, le=100_000, description="Proximal rounds", json_schema_extra={"basic": True})
-    inner: int = Field(1, ge=1, le=1000, description="L, scaling updates in each round; 1 is enough in practice")
-    tol: float = Field(1e-3, gt=0, description="Marginal error, as a share of the mass, below which the answer counts as converged")
+    iterations: int = Field(100, ge=1, le=100_000, title="Rounds", description="Proximal rounds", json_schema_extra={"basic": True})
+    inner: int = Field(1, ge=1, le=1000, title="Inner updates L", description="L, scaling updates in each round; 1 is enough in practice")
+    tol: float = Field(
+        1e-3, gt=0, title="Tolerance", description="Marginal error, as a share of the mass, below which the answer counts as converged"
+    )
     domain: Literal["auto", "exp", "log"] = Field("auto", description="exp keeps whole plans and is quick; log suits any beta and any grid")
 
     def solve(self, given: Given, progress: Progress | None, cancel: Cancel | None) -> Found:

@@ -32,10 +32,13 @@ class SinkhornBarycenter(FixedSupport):
     equation = r"\min_q \sum_k \lambda_k\,\mathrm{OT}_\varepsilon(p_k,q)"
 
     eps: float = Field(
-        0.05, gt=0, allow_inf_nan=False, json_schema_extra={"basic": True}, description="Entropic temperature in mean-cost units: the blur"
+        0.05, gt=0, allow_inf_nan=False, title="Blur ε", json_schema_extra={"basic": True},
+        description="Entropic temperature in mean-cost units: the blur",
     )  # fmt: skip
-    iterations: int = Field(2000, ge=10, le=1_000_000, description="Most rounds")
-    tol: float = Field(1e-4, gt=0, description="Difference of the marginals, as a share of the mass, that ends the rounds")
+    iterations: int = Field(2000, ge=10, le=1_000_000, title="Most rounds", description="Rounds after which it ends, converged or not")
+    tol: float = Field(
+        1e-4, gt=0, title="Tolerance", description="Difference of the marginals, as a share of the mass, that ends the rounds"
+    )
     variant: Literal["auto", "exp", "stabilized", "log"] = Field(
         "auto", description="exp is quick and fails at small ε, log never fails; auto takes exp where its numbers hold"
     )

@@ -26,14 +26,15 @@ class Unbalanced(FixedSupport):
     equation = r"\min_q \sum_k \lambda_k\,\mathrm{UOT}_{\varepsilon,\rho_1,\rho_2}(p_k,q)"
 
     eps: float = Field(
-        0.01, gt=0, allow_inf_nan=False, json_schema_extra={"basic": True}, description="Entropic temperature in mean-cost units: the blur"
+        0.01, gt=0, allow_inf_nan=False, title="Blur ε", json_schema_extra={"basic": True},
+        description="Entropic temperature in mean-cost units: the blur",
     )  # fmt: skip
     rho1: float = Field(
         0.3, gt=0, json_schema_extra={"basic": True}, description="Price of changing a measure, in mean-cost units; infinity holds it"
     )  # fmt: skip
     rho2: float = Field(math.inf, gt=0, description="Price of missing the barycenter, in mean-cost units; infinity holds it")
-    iterations: int = Field(2000, ge=1, le=1_000_000, description="Most rounds")
-    tol: float = Field(1e-5, gt=0, description="Change of q in one round, as a share of its mass, that ends the rounds")
+    iterations: int = Field(2000, ge=1, le=1_000_000, title="Most rounds", description="Rounds after which it ends, converged or not")
+    tol: float = Field(1e-5, gt=0, title="Tolerance", description="Change of q in one round, as a share of its mass, that ends the rounds")
 
     def solve(self, given: Given, progress: Progress | None, cancel: Cancel | None) -> Found:
         if math.isinf(self.rho1) and math.isinf(self.rho2):
