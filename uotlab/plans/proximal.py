@@ -68,6 +68,11 @@ class Side:
         return isinstance(self.psi, Balanced)
 
     @property
+    def kinked(self) -> bool:
+        """Whether psi* has kinks, where the factor is not one number."""
+        return self.psi.name in ("tv", "range")
+
+    @property
     def bounds(self) -> tuple[float, float]:
         """(lo, hi): the factors that are allowed at all, the domain of psi."""
         if isinstance(self.psi, Range):

@@ -23,15 +23,13 @@ from uotlab.divergences import Divergence
 from uotlab.errors import InputError
 from uotlab.parameters import check_count, check_number
 from uotlab.penalty import Penalty
+from uotlab.plans.ascent import Run
 from uotlab.plans.base import Plan
 from uotlab.plans.proximal import Side, make_side
 from uotlab.plans.rounding import certify_sides
 from uotlab.plans.setting import positive, setting
 from uotlab.plans.solver import SOLVERS, Cancel, Progress, Solver
 
-MOVED = {torch.float32: 30.0, torch.float64: 200.0}  #: re-absorb when a potential has moved by this many eps
-TINY = {torch.float32: 1e-30, torch.float64: 1e-290}  #: kernel sums below this are redone in the log domain
-CHECK = 4  #: iterations between looks at the gap
 BLOCK = 256  #: most iterations between looks at the certificate
 
 
@@ -186,13 +184,13 @@ def solve_sides(
     f, g, n_iter = f.clamp(min=one.least), g.clamp(min=two.least), 0
     level = max(eps, min(1.0, 4 * eps**0.5)) if init is None else eps
     while level > eps:  # annealing: what a large eps settles quickly, a small one need not
-        run = _Run(C, a, b, level, one, two, dtype, f, g)
+        run = Run(C, a, b, level, one, two, dtype, f, g)
         n_iter += run.iterate(min(12, max_iter - n_iter), 0.0)
         f, g = run.f, run.g
         level = max(level / 4, eps)
     target = tol
     while n_iter < max_iter:
-        run = _Run(C, a, b, eps, one, two, dtype, f, g)
+        run = Run(C, a, b, eps, one, two, dtype, f, g)
         n_iter += run.iterate(min(BLOCK, max_iter - n_iter), target)
         f, g = run.f, run.g
         if run.gap <= target:  # the cheap test has passed: the certificate of the rounded plan decides
@@ -206,92 +204,3 @@ def solve_sides(
         if cancel is not None and cancel():
             break
     return Found(f, g, n_iter)
-
-
-class _Run:
-    """Iterations at one eps on one absorbed kernel; f, g are float64 in the unit of C."""
-
-    def __init__(
-        self, C: Tensor, a: Tensor, b: Tensor, eps: float, one: Side, two: Side, dtype: torch.dtype, f: Tensor, g: Tensor
-    ) -> None:  # fmt: skip
-        self.a, self.b, self.la, self.lb = a, b, a.log(), b.log()
-        self.eps, self.one, self.two, self.dtype = eps, one, two, dtype
-        self.Ce = (C / eps).to(dtype)
-        self.f, self.g, self.gap = f, g, math.inf
-        self._absorb()
-
-    def _absorb(self) -> None:
-        # alpha makes every row of the kernel sum to 1 under b exp(g): no row can vanish, whatever the masses
-        self.beta = self.g / self.eps
-        weights = self.beta + self.lb
-        common = weights.max()
-        self.K = (weights - common).to(self.dtype)[None] - self.Ce
-        top = self.K.amax(1, keepdim=True)
-        self.K.sub_(top).exp_()
-        rows = self.K.sum(1)
-        self.K.div_(rows[:, None])
-        self.alpha = -(common + top[:, 0].double() + rows.double().log())
-
-    def soft_f(self) -> Tensor:
-        """The softmin over y, (n,)."""
-        sums = torch.mv(self.K, (self.g / self.eps - self.beta).exp().to(self.dtype))
-        if self._lost(sums):
-            return -self.eps * torch.logsumexp((self.g / self.eps + self.lb)[None] - self.Ce.double(), 1)
-        return -self.eps * (sums.double().log() - self.alpha)
-
-    def soft_g(self) -> Tensor:
-        """The softmin over x, (m,)."""
-        sums = torch.mv(self.K.t(), (self.f / self.eps - self.alpha + self.la).exp().to(self.dtype))
-        if self._lost(sums):
-            return -self.eps * torch.logsumexp((self.f / self.eps + self.la)[:, None] - self.Ce.double(), 0)
-        return -self.eps * (sums.double().log() - self.beta - self.lb)
-
-    def iterate(self, most: int, target: float) -> int:
-        """Up to `most` updates of f and g, fewer when the relative gap falls to `target`; returns how many."""
-        for i in range(1, most + 1):
-            self.f = self.one.update(self.soft_f(), self.eps)
-            h = self.soft_g()
-            looked = target > 0 and (i % CHECK == 0 or i == most)
-            if looked:
-                # f answers g exactly, so that the whole gap is that of the target's side
-                s = ((self.g - h) / self.eps).clamp(max=300).exp()
-                self.gap = self.two.gap(self.b, self.g, s) / max(float(self.b @ s), 1e-12)
-                if self.gap <= target:
-                    return i
-            self.g = self.two.update(h, self.eps)
-            if i % CHECK == 0 or i <= 2:
-                self._shift()
-                if float((self.g / self.eps - self.beta).abs().max()) > MOVED[self.dtype]:
-                    self._absorb()
-        return most
-
-    def _shift(self) -> None:
-        """Move a constant from g to f towards equal masses on both sides, which maximises the dual; a few secant steps."""
-        if self.one.hard and self.two.hard:
-            return
-        low, high = self.one.least - float(self.f.min()), float(self.g.min()) - self.two.least
-
-        def excess(c: float) -> float:
-            masses = [
-                float(w @ s.clamp(max=1e30)) for w, s in ((self.a, self.one.factor(self.f + c)), (self.b, self.two.factor(self.g - c)))
-            ]
-            return math.log(max(masses[0], 1e-300) / max(masses[1], 1e-300))
-
-        weights = [1 / side.rho for side in (self.one, self.two) if not side.hard]
-        best = c = 0.0
-        at = least = excess(0.0)
-        step = at / sum(weights)  # exact for KL
-        for _ in range(4):
-            if abs(least) < 1e-9 or step == 0:
-                break
-            c, before, last = min(max(c + step, low), high), at, c
-            at = excess(c)
-            if abs(at) < abs(least):
-                best, least = c, at
-            slope = (at - before) / (c - last) if c != last else 0.0
-            step = -at / slope if slope < 0 else 0.0
-        self.f, self.g = self.f + best, self.g - best
-
-    def _lost(self, sums: Tensor) -> bool:
-        low, high = torch.aminmax(sums)
-        return not (float(low) > TINY[self.dtype] and float(high) < math.inf)
