@@ -100,7 +100,7 @@ def sinkhorn_lazy(
         f, g = (g[held2], f[held1]) if flipped else (f[held1], g[held2])
         start = f[level.fine_x.order], g[level.fine_y.order]
     found = finish(level, start, tol, max_iter, coarse, Watch(progress, cancel, tol))
-    if found.certificate > tol and not found.cancelled:
+    if not found.certificate <= tol and not found.cancelled:
         warnings.warn(
             f"The lazy Sinkhorn stopped after {found.n_iter} sweeps at a certificate of {found.certificate:.1e}, above {tol:.0e}. "
             "Give a larger eps, a smaller rho or more max_iter.",

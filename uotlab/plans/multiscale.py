@@ -111,8 +111,9 @@ class Level:
             coupled, A, B = coupled.sum().view(1, 1), A.sum().view(1), B.sum().view(1)
             x_owner, y_owner = torch.zeros_like(x_owner), torch.zeros_like(y_owner)
         s, t = cell_shifts(coupled, A, B, self.eps, rho1, rho2)
-        grown = (coupled * ((s[:, None] + t[None]) / self.eps).exp_()).sum(0) / coupled.sum(0)
-        growth = torch.where(coupled.sum(0) > 0, grown, 1.0).log()
+        before, after = coupled.sum(0), (coupled * ((s[:, None] + t[None]) / self.eps).exp_()).sum(0)
+        sound = (before > 1e-200) & (after > 1e-200) & (after < 1e200)  # else the cell has no mass yet: its update alone
+        t, growth = torch.where(sound, t, 0.0), torch.where(sound, after.log() - before.log(), 0.0)
         g = last.g + t[y_owner]
         log_r2 = last.log_r2 + growth[y_owner]
         g = g + blocks.tau2 * self.eps * (blocks.lb - g / rho2 - log_r2)
