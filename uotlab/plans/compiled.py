@@ -4,8 +4,11 @@ A module of kernels holds plain functions; `compile_into(globals(), names)` puts
 callees first. The exponentials are written out so that a compiler turns them into vector instructions: several times faster than libm's.
 """
 
+import hashlib
 import threading
 from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -73,8 +76,8 @@ def log64(x):
 def log32(x):
     """log x in float32 to a few ulp for normal positive x: the mantissa's series in (m - 1) / (m + 1)."""
     bits = np.float32(x).view(np.int32)
-    e = (bits - np.int32(0x3F3504F3)) >> np.int32(23)
-    m = np.int32(bits - (e << np.int32(23))).view(np.float32)
+    e = np.int32(np.int32(bits - np.int32(0x3F3504F3)) >> np.int32(23))
+    m = np.int32(bits - np.int32(e << np.int32(23))).view(np.float32)
     z = (m - np.float32(1.0)) / (m + np.float32(1.0))
     t = z * z
     p = np.float32(2.0 / 9)
@@ -100,10 +103,23 @@ SHARED = ("exp32", "exp64", "log32", "log64", "exp", "log")
 def _compile(function: Any) -> Any:
     from numba import njit
 
+    # numpy's divisions: Python's look for zeros, and a loop that may raise is not turned into vector instructions
+    how = {"fastmath": FAST, "error_model": "numpy", "nogil": True}
     try:
-        return njit(fastmath=FAST, cache=True, nogil=True)(function)
+        made = njit(cache=True, **how)(function)
     except RuntimeError:  # no folder to keep the result in: compile anew in every process
-        return njit(fastmath=FAST, nogil=True)(function)
+        return njit(**how)(function)
+    # numba looks at a function's own file only, and would keep what a changed callee in another file was compiled into
+    made._cache._cache_file._source_stamp = sources()
+    return made
+
+
+@cache
+def sources() -> str:
+    """A digest of all modules with compiled functions: what is kept on disk holds for these."""
+    folder = Path(__file__).parent
+    texts = (folder.joinpath(f"{name}.py").read_bytes() for name in ("compiled", "sweeps", "accelerated", "passes"))
+    return hashlib.sha256(b"".join(texts)).hexdigest()
 
 
 def compile_into(namespace: dict[str, Any], names: Iterable[str]) -> None:

@@ -35,9 +35,9 @@ def plan_sums(C, scale, a, b, f, g, hold1, P, rows, columns, costs):
             ratio = a[i] / r
             f[i] += math.log(ratio)
         for j in range(m):
-            p = ratio * line[j]
-            P[i, j] = p
-            columns[j] += p
+            P[i, j] = ratio * line[j]
+        for j in range(m):
+            columns[j] += ratio * line[j]
         rows[i], costs[i] = ratio * r, ratio * c
 
 
@@ -73,12 +73,16 @@ def fill(C, a, b, y, right, P, rows, columns, costs):
             r += line[j]
         left, r = max(a[i] - r, 0.0), 0.0
         for j in range(m):
-            p = line[j] + left * right[j]
-            P[i, j] = real(p)
-            columns[j] += p
-            r += p
-            c += p * C[i, j]
-            e += p * (log(real(p)) - logs[j])
+            line[j] += left * right[j]
+        for j in range(m):
+            columns[j] += line[j]
+        for j in range(m):
+            P[i, j] = real(line[j])
+        for j in range(m):
+            r += line[j]
+            c += line[j] * C[i, j]
+        for j in range(m):
+            e += line[j] * (log(P[i, j]) - logs[j])
         rows[i], costs[i] = r, c
         entropy += e - r * math.log(a[i])
     return entropy
