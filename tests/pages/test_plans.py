@@ -15,7 +15,9 @@ from starlette.requests import Request
 from streamlit.testing.v1 import AppTest
 
 import uotlab
+from uotlab.__main__ import main
 from uotlab.data.base import DATASETS, load
+from uotlab.engine.begin import make_problem
 from uotlab.errors import InputError
 from uotlab.paths import ROOT
 from uotlab.plans.solver import SOLVERS
@@ -72,7 +74,7 @@ def dials_json(at):
 
 def bench_at(spec=SMALL):
     made = new_bench()
-    assert made.wait(made.show(spec, load(spec.dataset, spec.n, **spec.data)), 60) is not None
+    assert made.wait(made.show(spec, make_problem(spec.cloud)), 60) is not None
     return made
 
 
@@ -412,11 +414,17 @@ def test_python_code_runs(capsys):
     assert mass == pytest.approx(1, abs=1e-5)
 
 
-def test_the_command_is_one_that_the_command_line_reads():
-    words = shlex.split(command(PlanSpec(data={"seed": 3}, params={"rho1": math.inf, "eps": 0.1})))
+def test_the_command_solves_the_same(capsys):
+    spec = PlanSpec(n=60, data={"seed": 3}, params={"rho2": 0.5, "eps": 0.1})
+    words = shlex.split(command(spec))
     assert words[:6] == ["python", "-m", "uotlab", "plan", "sinkhorn", "two-squares"]
-    assert "rho1=inf" in words
-    assert "seed=3" in words
+    assert main([*words[3:], "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)["value"]
+    assert value == pytest.approx(bench_at(spec).answer.numbers["value"], rel=3e-4)
+
+
+def test_infinity_is_a_word_of_the_command_line():
+    assert "rho1=inf" in shlex.split(command(PlanSpec(solver="scaling", params={"rho1": math.inf})))
 
 
 def test_pairs_and_npz():
@@ -434,10 +442,10 @@ def test_pairs_and_npz():
 
 def test_dials_and_cells_say_what_they_are():
     for kind, label, text, low, high in KINDS.values():
-        assert kind in ("log", "rho")
+        assert kind in ("log", "rho", "share")
         assert label
         assert text
-        assert 0 < low < high
+        assert 0 <= low < high
     assert {"carried", "destroyed", "created", "transport", "value", "certificate", "solved"} <= set(CELLS)
 
 

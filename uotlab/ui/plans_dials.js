@@ -3,7 +3,7 @@ const STEPS = 200; // places of a slider
 const END = 8; // more places at the right end, where rho is infinite
 const SLOW = 200; // ms after which the numbers say that a solve is under way
 const dials = new WeakMap();
-const ENDS = { log: ["sharp", "blurred"], rho: ["lets mass go", "∞ balanced"] };
+const ENDS = { log: ["sharp", "blurred"], rho: ["lets mass go", "∞ balanced"], share: ["little", "all"] };
 
 const infinite = (v) => v === "inf" || v === Infinity;
 const wire = (v) => (infinite(v) ? "inf" : v);
@@ -97,12 +97,13 @@ class Dials {
       for (const word of ENDS[dial.kind]) make("span", {}, ends, word);
       const outs = make("div", { class: "uot-outs" }, box);
       this.parts[dial.name] = { box, label, slider, outs: {} };
-      this.buildOut(dial, outs, dial.kind === "rho" ? "ρ" : dial.label.split(" ").at(-1), "In units of the mean cost", (v) => v, (v) => v);
+      const name = { rho: "ρ", log: dial.label.split(" ").at(-1), share: "share" }[dial.kind];
+      this.buildOut(dial, outs, name, dial.kind === "share" ? "Of the smaller total mass" : "In units of the mean cost", (v) => v, (v) => v);
       if (dial.kind === "rho") {
         for (const [name, { help, of, back }] of Object.entries(TAUS)) {
           this.buildOut(dial, outs, name, help, (v) => of(v, this.scale, this.eps), (v) => back(v, this.scale, this.eps));
         }
-      } else {
+      } else if (dial.kind === "log") {
         this.buildOut(dial, outs, "× mean cost", "The same in the cost's own units", (v) => v * this.scale, (v) => v / this.scale);
       }
       slider.addEventListener("input", () => { this.held = dial.name; this.set(dial.name, this.at(dial, Number(slider.value))); });
@@ -129,7 +130,7 @@ class Dials {
     input.setAttribute("aria-label", `${dial.label}: ${name}`);
     const take = () => {
       const value = back(parse(input.value));
-      if (!(value > 0) || (dial.kind !== "rho" && infinite(value))) return this.draw();
+      if (!(value > 0) || (dial.kind !== "rho" && infinite(value)) || (dial.kind === "share" && value > 1)) return this.draw();
       this.set(dial.name, infinite(value) ? "inf" : digits(Math.min(Math.max(value, 1e-6), 1e6), 6));
       this.settle();
     };
@@ -144,11 +145,13 @@ class Dials {
 
   at(dial, place) {
     if (dial.kind === "rho" && place > STEPS + END / 2) return "inf";
+    if (dial.kind === "share") return digits(Math.max(place, 1) / STEPS);
     return digits(dial.low * (dial.high / dial.low) ** (Math.min(place, STEPS) / STEPS));
   }
 
   place(dial, value) {
     if (infinite(value)) return STEPS + END;
+    if (dial.kind === "share") return Math.round(STEPS * value);
     return Math.round((STEPS * Math.log(value / dial.low)) / Math.log(dial.high / dial.low));
   }
 

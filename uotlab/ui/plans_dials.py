@@ -32,6 +32,7 @@ KINDS: Mapping[str, tuple[str, str, str, float, float]] = {
     "beta": ("log", "Proximal step β", "Step of the proximal iteration in units of the mean cost; small steps sharpen sooner.", 0.002, 2.0),
     "rho1": ("rho", "Price of changing mass ρ, source", HELP, 0.01, 1000.0),
     "rho2": ("rho", "Price of changing mass ρ, target", HELP, 0.01, 1000.0),
+    "mass": ("share", "Share of the mass to move", "The cheapest moves come first; what is left stays where it is, at no price.", 0.0, 1.0),
 }  #: settings that are dials: kind, label, help, least and greatest of the slider (typed values may go beyond)
 CELLS: Mapping[str, tuple[str, str]] = {
     "carried": ("Carried", "Mass that the plan moves, and its share of the source's mass"),

@@ -18,6 +18,7 @@ from uotlab.ui.plans_spec import LEAST, MOST, PlanSpec
 from uotlab.ui.state import start_with
 
 COST = ("cost", "cost_parameter")
+SHEET = 640  #: px, so that the picture below stays in sight
 RANGE = "range"  #: a penalty of the scaling algorithm that is no divergence of the registry
 
 
@@ -33,7 +34,7 @@ def configure(spec: PlanSpec) -> PlanSpec:
     if solver != spec.solver:  # what both solvers have goes along
         kept = {k: v for k, v in kept.items() if k in dials_of(cls) or k in COST}
     params = {k: v for k, v in kept.items() if k in dials_of(cls)}
-    divergences = [name for name in cls.model_fields if name.startswith("divergence")]
+    divergences = [name for name, field in cls.model_fields.items() if name.startswith("divergence") and field.annotation is str]
     params |= _divergences(cls, divergences, kept)
     params |= _cost(kept)
     params |= form(cls, kept, f"q.m.{solver}", skip=(*dials_of(cls), *divergences, *COST), advanced="More settings of the solver")
@@ -73,7 +74,8 @@ def sheet() -> None:
             st.selectbox("Start from", names, index=None, placeholder="a template", key="q.template", on_change=_take_template, width=200)
             st.button("Undo", icon=":material/undo:", on_click=undo, disabled=not st.session_state.get("draw_past"), key="q.undo")
             st.button("Clear", icon=":material/delete_sweep:", on_click=clear, key="q.clear")
-        canvas(rows["source"], rows["target"], side=side or "source", mass=mass, key="q_canvas", on_event=happened)
+        with st.container(width=SHEET):
+            canvas(rows["source"], rows["target"], side=side or "source", mass=mass, key="q_canvas", on_event=happened)
         st.caption("Click to add a point, drag to move it, double click to remove it.")
 
 
