@@ -87,7 +87,8 @@ def sinkhorn(
         )
     if len(X) * len(Y) > MOST_PAIRS:
         raise InputError(
-            f"x and y make {len(X) * len(Y):.2g} pairs; at most {MOST_PAIRS:.2g} fit into memory. Use sinkhorn_lazy, or a subsample of the points."
+            f"x and y make {len(X) * len(Y):.2g} pairs; at most {MOST_PAIRS:.2g} fit into memory. "
+            "Use sinkhorn_lazy, or a subsample of the points."
         )
     eps = check_number("eps", eps)
     if not (eps > 0 and math.isfinite(eps)):
