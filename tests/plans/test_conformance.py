@@ -1,4 +1,4 @@
-"""Every solver on every small problem: shapes, kinds, marginals, potentials, certificates, settings and sentences. Nothing lists solvers."""
+"""Every solver on every small problem: shapes, kinds, marginals, potentials, certificates, settings and sentences."""
 
 import math
 import warnings
@@ -67,7 +67,7 @@ def checked(plan, x, y, a, b):
     assert plan.value == pytest.approx(sum(plan.parts.values()))
     assert set(plan.parts) in ({"transport", "kl1", "kl2", "entropy"}, {"transport", "divergence1", "divergence2", "entropy"})
     C = make_cost(None).matrix(torch.tensor(x), torch.tensor(y)).numpy()
-    assert plan.parts["transport"] == pytest.approx(float((P * C).sum()), rel=1e-5, abs=1e-9)
+    assert plan.parts["transport"] == pytest.approx(float((P * C).sum()), rel=1e-5, abs=1e-7)
     assert math.isfinite(plan.certificate)
     assert plan.certificate >= 0
     assert plan.mass == pytest.approx(P.sum())

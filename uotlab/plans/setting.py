@@ -82,7 +82,9 @@ def setting(
             f"x and y must have the same number of columns; x has {X.shape[1]} and y has {Y.shape[1]}. Keep the same columns in both."
         )
     if len(X) * len(Y) > most:
-        raise InputError(f"x and y make {len(X) * len(Y):.2g} pairs; at most {most:.2g} can be solved here. Give a subsample of the points.")
+        raise InputError(
+            f"x and y make {len(X) * len(Y):.2g} pairs; at most {most:.2g} can be solved here. Give a subsample of the points."
+        )
     A, B = masses(a, len(X), "a").to(X.device), masses(b, len(Y), "b").to(X.device)
     X64, Y64 = X.double(), Y.double().to(X.device)
     ground, s = make_cost(cost).unscaled(), 1.0
