@@ -110,7 +110,7 @@ def geomloss(backend: str) -> Callable[..., Potentials | None]:
     def run(x: np.ndarray, y: np.ndarray, eps: float, rho: float, s: float, tol: float, limit: float) -> Potentials | None:
         import geomloss
 
-        if backend != "tensorized" and importlib.util.find_spec("pykeops") is None or backend == "multiscale" and x.shape[1] > 3:
+        if (backend != "tensorized" and importlib.util.find_spec("pykeops") is None) or (backend == "multiscale" and x.shape[1] > 3):
             return None
         u, v = (torch.from_numpy(p) * math.sqrt(2 / s) for p in (x, y))
         loss = geomloss.SamplesLoss(
