@@ -7,6 +7,7 @@ import streamlit as st
 import uotlab
 from uotlab.engine.runner import warm_up
 from uotlab.ui import plans_bench
+from uotlab.ui.barycenters_route import TASK_ROUTES
 from uotlab.ui.plans_route import PLAN_ROUTES
 from uotlab.ui.registries import discover
 from uotlab.ui.routes import ROUTES
@@ -19,4 +20,4 @@ plans_bench.warm_up()
 # what is alive now stays: the collector need not walk through torch while a job trains
 gc.freeze()
 
-app = st.App("uotlab/ui/shell.py", routes=[*ROUTES, *PLAN_ROUTES])
+app = st.App("uotlab/ui/shell.py", routes=[*ROUTES, *PLAN_ROUTES, *TASK_ROUTES])

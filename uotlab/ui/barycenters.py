@@ -1,6 +1,7 @@
 """The page of barycenters: weights on the left, the picture on the right, numbers below. A fragment: dragging reruns only it."""
 
 import math
+from typing import Literal
 
 import streamlit as st
 
@@ -9,6 +10,7 @@ from uotlab.plans.barycenters.result import BarycenterResult, effective_points
 from uotlab.ui import barycenters_state as kept
 from uotlab.ui import barycenters_work as work
 from uotlab.ui.barycenters_out import take_away
+from uotlab.ui.barycenters_progress import progress
 from uotlab.ui.barycenters_results import (
     Named,
     cells_of,
@@ -27,33 +29,22 @@ from uotlab.ui.barycenters_state import Setup, names_of
 from uotlab.ui.live import live
 from uotlab.ui.plain import plain
 from uotlab.ui.state import start_with, told
+from uotlab.views.barycenter import measure_color
 from uotlab.views.base import VIEWS
-from uotlab.views.style import class_color
-
-EVERY = 0.5  #: s between two looks at a task
 
 
+@st.fragment
 def show() -> None:
-    """The page beside its widgets, looking for news while a task computes."""
-    task = _task(kept.current())
-    st.session_state["b_polls"] = task is not None and task.active
-    st.session_state["b_whole"] = True
-    st.fragment(_show, run_every=EVERY if st.session_state["b_polls"] else None)()
-
-
-def _show() -> None:
-    whole = st.session_state.pop("b_whole", False)
-    setup, task = kept.current(), None
+    """Everything beside the widgets; a task tells by itself when it has something new."""
+    setup = kept.current()
     sentence = told()
     if sentence:
         st.warning(plain(sentence), icon=":material/info:")
     try:
-        task = _task(setup)
-        {"densities": _densities, "images": _slow, "clouds": _slow, "rows": _rows}[setup.kind](setup, task)
+        kept.checked(setup)
+        {"densities": _densities, "images": _slow, "clouds": _slow, "rows": _rows}[setup.kind](setup)
     except InputError as error:
         st.error(plain(error), icon=":material/error:")
-    if not whole and st.session_state.get("b_polls") != (task is not None and task.active):
-        st.rerun()  # the whole page, which sets or ends the timer; never from its own first run, whose widgets are not drawn yet
 
 
 def _task(setup: Setup) -> work.Task | None:
@@ -63,19 +54,15 @@ def _task(setup: Setup) -> work.Task | None:
     if task is not None and task.key == key:
         return task.look()
     asked = st.session_state.pop("b_start", False) if setup.kind == "rows" else setup.kind != "densities"
-    try:
-        return _begin(kept.checked(setup)) if asked else None
-    except InputError:
-        return None  # told where it is drawn
+    return _begin(setup) if asked else None
 
 
 # ---- the three parts ----------------------------------------------------------------------------------
-def _densities(setup: Setup, _: work.Task | None) -> None:
-    kept.checked(setup)
+def _densities(setup: Setup) -> None:
     left, right = st.columns([2, 5], gap="large")
     with left:
         _weights(setup)
-        setup = _compare(setup)
+        _compare(setup)
     with right:
         found, others, why = quick(setup.model_dump_json())
         live(line_picture(setup, found, others), "barycenter", key="b_live", height=430)
@@ -87,13 +74,13 @@ def _densities(setup: Setup, _: work.Task | None) -> None:
     take_away(found, setup)
 
 
-def _slow(setup: Setup, task: work.Task | None) -> None:
-    kept.checked(setup)
+def _slow(setup: Setup) -> None:
+    task = _task(setup)
     left, right = st.columns([2, 5], gap="large")
     with left:
         _weights(setup)
-        if setup.kind == "images" and _compare(setup) != setup:
-            st.rerun(scope="fragment")
+        if setup.kind == "images":
+            _compare(setup)
     results = results_of(task)
     shown = results or _before(setup)
     with right:
@@ -112,15 +99,14 @@ def _slow(setup: Setup, task: work.Task | None) -> None:
     take_away(results[0][1] if results else None, setup)
 
 
-def _rows(setup: Setup, task: work.Task | None) -> None:
-    kept.checked(setup)
+def _rows(setup: Setup) -> None:
+    task = _task(setup)
     rows, digits = len(rows_of(setup)), len(digits_of(setup))
     if task is None or not task.active:
         with st.container(horizontal=True, vertical_alignment="center", key="b-run"):
             words = f"Compute {rows * digits} barycenters" if task is None else "Compute again"
-            if st.button(words, icon=":material/play_arrow:", type="primary" if task is None else "secondary", key="b_run"):
-                _begin(setup)
-                st.rerun()
+            kind: Literal["primary", "secondary"] = "primary" if task is None else "secondary"
+            st.button(words, icon=":material/play_arrow:", type=kind, key="b_run", on_click=lambda: _begin(setup))
             st.caption(f"{rows} methods for {digits} digits, {setup.count} images each.", width="content")
     if task is not None:
         _under_way(task)
@@ -135,7 +121,7 @@ def _rows(setup: Setup, task: work.Task | None) -> None:
 # ---- pieces -------------------------------------------------------------------------------------------
 def _weights(setup: Setup) -> None:
     k = len(setup.measures)
-    simplex(names_of(setup), [class_color(i) for i in range(k)], setup.weights, key="b_simplex", on_weights=kept.reweigh)
+    simplex(names_of(setup), [measure_color(i) for i in range(k)], setup.weights, key="b_simplex", on_weights=kept.reweigh)
     with st.container(horizontal=True, horizontal_alignment="center", key="b-weights"):
         st.button(
             "Equal weights",
@@ -146,15 +132,13 @@ def _weights(setup: Setup) -> None:
         )
 
 
-def _compare(setup: Setup) -> Setup:
+def _compare(setup: Setup) -> None:
+    def changed() -> None:
+        kept.put(kept.current().model_copy(update={"compare": bool(st.session_state["b.compare"])}))
+
     start_with("b.compare", setup.compare)
-    compare = st.toggle(
-        "Compare with Sinkhorn", key="b.compare", help="Entropic barycenters at several ε; for an unbalanced one, the balanced one"
-    )
-    if compare != setup.compare:
-        setup = setup.model_copy(update={"compare": compare})
-        kept.put(setup)
-    return setup
+    text = "Entropic barycenters at several ε; for an unbalanced one, the balanced one"
+    st.toggle("Compare with Sinkhorn", key="b.compare", help=text, on_change=changed)
 
 
 def _numbers(found: BarycenterResult) -> None:
@@ -171,9 +155,9 @@ def _numbers(found: BarycenterResult) -> None:
     cells.append(("Mass", f"{found.mass:.4g}", "Total mass of the barycenter"))
     rounds = f"{found.n_iter:,} rounds" if found.converged else f"{found.n_iter:,} rounds, not converged"
     cells.append(("Time", f"{found.seconds:.2g} s", f"{rounds}. One mean cost, the unit of ε, β and ρ, is {found.cost_scale:.4g} {unit}"))
-    with st.container(key="b-numbers"):
-        for column, (label, value, text) in zip(st.columns(len(cells)), cells, strict=True):
-            column.metric(label, value, help=text)
+    with st.container(horizontal=True, gap="large", key="b-numbers"):
+        for label, value, text in cells:
+            st.metric(label, value, help=text, width="content")
     if not found.converged:
         last = f" Its last error is {found.errors[-1]:.2g} of the mass." if len(found.errors) else ""
         st.caption(f"Not converged within its rounds.{last} More rounds, or a larger ε or β, bring it down.")
@@ -226,17 +210,8 @@ def _before(setup: Setup) -> list[Named]:
 
 
 def _under_way(task: work.Task) -> None:
-    if task.active:
-        left = task.eta
-        words = (
-            "Waiting for another computation"
-            if task.state == "waiting"
-            else f"{task.label}" + (f", about {max(1, round(left))} s left" if left else "")
-        )
-        bar, button = st.columns([6, 1], vertical_alignment="center")
-        bar.progress(task.progress, text=plain(words))
-        button.button("Cancel", icon=":material/close:", key="b_cancel", on_click=task.cancel)
-    elif task.state == "cancelled":
+    progress(task, key="b_progress")
+    if task.state == "cancelled":
         st.caption(f"Cancelled: {task.finished} of {len(task.cells)} are done.")
     for sentence in dict.fromkeys(task.errors.values()):
         st.error(plain(sentence), icon=":material/error:")

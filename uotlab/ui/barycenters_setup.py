@@ -15,7 +15,7 @@ from uotlab.ui.barycenters_state import FIRST, KINDS, METHOD, MOST, RECIPES, TAK
 from uotlab.ui.form import form
 from uotlab.ui.state import start_with, tell
 from uotlab.ui.tau import RHOS, nearest, rho_text
-from uotlab.views.style import class_color
+from uotlab.views.barycenter import measure_color
 
 OWN = ("cost", "rho1", "rho2", "seed")  #: fields that have widgets of their own, or none
 EPS = (0.1, 0.05, 0.02, 0.01, 0.005, 0.002)
@@ -71,7 +71,7 @@ def _measures(now: Setup) -> dict[str, Any]:
 
 
 def _mark(i: int, text: str) -> None:
-    st.html(f'<div style="border-left:4px solid {class_color(i)};padding-left:.5rem;font-size:.85rem;margin:.2rem 0 -.4rem">{text}</div>')
+    st.html(f'<div style="border-left:4px solid {measure_color(i)};padding-left:.5rem;font-size:.85rem;margin:.2rem 0 -.4rem">{text}</div>')
 
 
 def _density(i: int, text: str) -> str:

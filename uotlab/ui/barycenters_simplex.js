@@ -93,7 +93,7 @@ class Field {
 
   build() {
     const flat = this.corners.length === 2;
-    this.svg.setAttribute("viewBox", flat ? "-1.4 -0.42 2.8 0.84" : "-1.45 -1.35 2.9 2.55");
+    this.svg.setAttribute("viewBox", flat ? "-1.5 -0.42 3 0.7" : this.corners.length === 3 ? "-1.5 -1.32 3 2.2" : "-1.6 -1.32 3.2 2.6");
     this.svg.replaceChildren();
     if (flat) make("line", { x1: -1, x2: 1, y1: 0, y2: 0, class: "edge" }, this.svg);
     else make("polygon", { points: this.corners.map((c) => c.join(",")).join(" "), class: "edge" }, this.svg);

@@ -4,12 +4,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from uotlab.views.base import PALETTE, VIEWS, Arrays, View
-from uotlab.views.style import INK, axis, class_color, class_names, f32, pick, point_size, quiet_layout, span
+from uotlab.views.base import PALETTE, SOURCE, VIEWS, Arrays, View
+from uotlab.views.style import INK, axis, class_names, f32, pick, point_size, quiet_layout, span
 
 BARYCENTER = "#D55E00"
 OTHERS = ("dash", "dot", "dashdot", "longdash")
 MOST = 4000  #: points drawn of one cloud
+COLORS = (SOURCE, *PALETTE[1:5])  #: of the measures; the blue is the one that reads on dark pages too
+
+
+def measure_color(k: int) -> str:
+    """The colour of the k-th measure."""
+    return COLORS[k % len(COLORS)]
 
 
 def faded(color: str, alpha: float) -> str:
@@ -35,7 +41,7 @@ class BarycenterView(View):
         for k, (row, name) in enumerate(zip(p, _names(arrays, "bary/p", len(p)), strict=True)):
             if not measures:
                 break
-            color = class_color(k)
+            color = measure_color(k)
             trace = _curve(name, x, row * unit, {"color": color, "width": 1.5}, faded(color, 0.10))
             found.append(trace)
             if "bary/carried" in arrays:
@@ -65,7 +71,7 @@ class CloudsView(View):
         points, group, support = f32(arrays["bary/points"]), f32(arrays["bary/group"]), f32(arrays["bary/support"])
         names = class_names(arrays, "bary/group")
         found = [
-            _dots(name, points[group == k], {"color": PALETTE[k % len(PALETTE)], "opacity": 0.5, "size": point_size(len(points), 4.5)})
+            _dots(name, points[group == k], {"color": measure_color(k), "opacity": 0.5, "size": point_size(len(points), 4.5)})
             for k, name in enumerate(names)
         ]
         return [*found, _dots("barycenter", support, {"color": BARYCENTER, "opacity": 0.95, "size": point_size(len(support), 6)})]

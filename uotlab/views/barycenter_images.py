@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from uotlab.views.barycenter import measure_color
 from uotlab.views.base import VIEWS, Arrays, View
-from uotlab.views.style import INK, class_color, quiet_layout
+from uotlab.views.style import INK, quiet_layout
 
 GAP = 0.10  #: of a tile's side, between tiles
 TITLE = 0.28  #: of a result's side, for its title of two lines
@@ -63,9 +64,7 @@ class BarycenterImagesView(View):
     """Inputs in a column, results beside them."""
 
     title = "Barycenter"
-    summary = (
-        "Above, the images that are averaged, with their weights; below, their barycenter and what Sinkhorn gives, with its sharpness."
-    )
+    summary = "Left, the images that are averaged, with their weights; right, their barycenter and others to compare, with their sharpness."
     needs = frozenset({"tiles/input", "tiles/image"})
     order = 82
 
@@ -79,7 +78,7 @@ class BarycenterImagesView(View):
             z[top : top + lay.side, left : left + lay.side] = resampled(inked(image), lay.side, lay.side)
         names = [*_listed(arrays, "tiles/input", len(inputs)), *_listed(arrays, "tiles/image", len(images))]
         places = [(t, lft + lay.small / 2) for t, lft in lay.inputs] + [(t, lft + lay.side / 2) for t, lft in lay.results]
-        colors = [*(class_color(k) for k in range(len(inputs))), *([INK] * len(images))]
+        colors = [*(measure_color(k) for k in range(len(inputs))), *([INK] * len(images))]
         return [_heat(z), _words([x for _, x in places], [t - 1.0 for t, _ in places], names, colors)]
 
     def layout(self, arrays: Arrays, **options: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from uotlab.views.barycenter import BARYCENTER
 from uotlab.views.base import VIEWS, Arrays, View
-from uotlab.views.style import FAINT, axis, f32, quiet_layout
+from uotlab.views.style import FAINT, INK, axis, f32, quiet_layout
 
 
 @VIEWS.register("barycenter-sharpness")
@@ -25,10 +25,19 @@ class SharpnessView(View):
         colors = [BARYCENTER, *([FAINT] * (len(values) - 1))]
         text = [f"{v:.2f}" for v in values]
         bars = {"type": "bar", "orientation": "h", "name": "sharpness", "x": values, "y": names, "marker": {"color": colors}}
-        return [{**bars, "text": text, "textposition": "auto", "hovertemplate": "%{y}: %{x:.3f}<extra></extra>"}]
+        return [
+            {
+                **bars,
+                "text": text,
+                "textposition": "outside",
+                "cliponaxis": False,
+                "textfont": {"color": INK},
+                "hovertemplate": "%{y}: %{x:.3f}<extra></extra>",
+            }
+        ]
 
     def layout(self, arrays: Arrays, **options: Any) -> dict[str, Any]:
-        top = max(1.0, float(np.max(f32(arrays["sharp/value"]), initial=0.0))) * 1.05
+        top = max(1.0, float(np.max(f32(arrays["sharp/value"]), initial=0.0))) * 1.1
         across = axis("sharpness (1: as sharp as the inputs)", range=[0, top])
         down = axis("", autorange="reversed", showgrid=False)
         return quiet_layout(across, down, showlegend=False, margin={"l": 8, "r": 8, "t": 8, "b": 40}, bargap=0.3)

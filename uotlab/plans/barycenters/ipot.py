@@ -43,7 +43,7 @@ class Ipot(FixedSupport):
     iterations: int = Field(100, ge=1, le=100_000, title="Rounds", description="Proximal rounds", json_schema_extra={"basic": True})
     inner: int = Field(1, ge=1, le=1000, title="Inner updates L", description="L, scaling updates in each round; 1 is enough in practice")
     tol: float = Field(
-        1e-3, gt=0, title="Tolerance", description="Marginal error, as a share of the mass, below which the answer counts as converged"
+        5e-3, gt=0, title="Tolerance", description="Marginal error, as a share of the mass, below which the answer counts as converged"
     )
     domain: Literal["auto", "exp", "log"] = Field("auto", description="exp keeps whole plans and is quick; log suits any beta and any grid")
 
