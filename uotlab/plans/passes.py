@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from uotlab.plans.compiled import compile_into, exp64, log
+from uotlab.plans.compiled import compile_into, exp, exp64, greatest, log
 
 
 def plan_sums(C, scale, a, b, f, g, hold1, P, rows, columns, costs):
@@ -88,6 +88,22 @@ def fill(C, a, b, y, right, P, rows, columns, costs):
     return entropy
 
 
+def rough(C, scale, u, v, P):
+    """P = exp(u + v - C scale) over its largest entry, in the float type of P; returns the logarithm of that entry."""
+    n, m = C.shape
+    real = P.dtype.type
+    line, spare, top = np.empty(m), np.empty(m), -np.inf
+    for i in range(n):
+        for j in range(m):
+            line[j] = v[j] - scale * C[i, j]
+        top = max(top, greatest(line, m, spare) + u[i])
+    for i in range(n):
+        base = u[i] - top
+        for j in range(m):
+            P[i, j] = exp(real(base + v[j] - scale * C[i, j]))
+    return top
+
+
 def squares(X, Y, factor, a, b, C):
     """C = factor |x - y|² from points X (n, d) and Y (d, m) by differences, which lose no digits; returns sum a b C."""
     n, d = X.shape
@@ -113,6 +129,6 @@ def squares(X, Y, factor, a, b, C):
 @cache
 def passes() -> Any:
     """The functions of this module by name, compiled."""
-    names = ("plan_sums", "scale_columns", "fill", "squares")
+    names = ("plan_sums", "scale_columns", "fill", "rough", "squares")
     compile_into(globals(), names)
     return SimpleNamespace(**{name: globals()[name] for name in names})

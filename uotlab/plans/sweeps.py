@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from uotlab.plans.compiled import compile_into, exp, exp64, log64
+from uotlab.plans.compiled import compile_into, exp, exp64, greatest, log64
 
 ROWS = 16  #: rows of the kernel a block: they stay in the cache between their two uses
 
@@ -17,15 +17,16 @@ ROWS = 16  #: rows of the kernel a block: they stay in the cache between their t
 def absorb(C, inv, weights, beta, alpha, s, K):
     """K = exp(alpha + beta - C inv), whose rows have the maximum 1, and its row sums s; weights = g + log b becomes beta."""
     n, m = C.shape
+    line, spare = np.empty(m), np.empty(m)
     for j in range(m):
         beta[j] = weights[j]
     for i in range(n):
-        top = -np.inf
         for j in range(m):
-            top = max(top, beta[j] - inv * C[i, j])
+            line[j] = beta[j] - inv * C[i, j]
+        top = greatest(line, m, spare)
         total = 0.0
         for j in range(m):
-            K[i, j] = exp(K.dtype.type(beta[j] - inv * C[i, j] - top))
+            K[i, j] = exp(K.dtype.type(line[j] - top))
         for j in range(m):
             total += K[i, j]
         alpha[i], s[i] = -top, total
