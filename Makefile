@@ -1,5 +1,6 @@
 # make app    the lab in the browser          make test   everything, browser included where Chromium is found
 # make setup  only install                    make check  format, lint, types, layers, fast tests (before each commit)
+# make bench-plans  plan solvers beside POT, ott-jax and geomloss, which it installs into .venv-bench (an hour, by hand)
 # make app PORT=8502 for another port; PYTHON=/path/to/python3.11 for an interpreter that is not found by itself
 
 PORT ?= 8501
@@ -9,11 +10,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
+BENCH := .venv-bench
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 FAST := not slow and not browser
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help app setup dev test check format lint types clean
+.PHONY: help app setup dev bench-plans test check format lint types clean
 
 help:
 	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +39,17 @@ $(RUNTIME): requirements.txt pyproject.toml | $(BIN)/python
 $(DEV): requirements-dev.txt $(RUNTIME)
 	@echo "Installing what the tests need ..."
 	@$(PIP) -r requirements-dev.txt && touch $@
+
+# Sees the packages of .venv and adds its own: nothing there changes.
+$(BENCH)/.installed: requirements-bench.txt $(RUNTIME)
+	@$(BIN)/python -m venv --without-pip $(BENCH)
+	@echo "import site; site.addsitedir('$(CURDIR)/$(VENV)/lib/python3.11/site-packages')" > $(BENCH)/lib/python3.11/site-packages/uotlab.pth
+	@$(BENCH)/bin/python -m pip install --disable-pip-version-check --quiet -r requirements-bench.txt && touch $@
+
+bench-plans: $(BENCH)/.installed
+	@for part in plans plans_lazy plans_ipot; do \
+	  if [ -f benchmarks/$$part.py ]; then $$(command -v taskset >/dev/null && echo taskset -c 0) $(BENCH)/bin/python benchmarks/$$part.py || exit 1; fi; \
+	done
 
 $(BIN)/python:
 	@for p in "$(PYTHON)" python3.11 python3 python; do \
@@ -68,4 +81,4 @@ format: $(DEV)
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) .pytest_cache .mypy_cache .ruff_cache .hypothesis
