@@ -15,6 +15,7 @@ from uotlab.plans.pot import pot
 
 MOST = 16  #: pairs that are kept, as a multiple of n + m
 SHARES = (1e-8, 1e-6, 1e-4, 1e-3, 1e-2)  #: what share of a point's mass makes a pair matter, the first that leaves few enough
+ENOUGH = 0.9  #: of the mass, that these pairs carry together
 CACHE = 2**18  #: numbers worked on at a time, so that they stay near the processor
 
 
@@ -24,7 +25,7 @@ def support(P: Tensor, a: Tensor, b: Tensor) -> Tensor | None:
     for share in SHARES:
         held = P > torch.minimum((share * a).to(P)[:, None], (share * b).to(P)[None])
         if int(held.sum()) <= most:
-            return held
+            return held if float(P[held].sum()) >= ENOUGH * float(P.sum()) else None
     return None
 
 

@@ -159,20 +159,22 @@ def proximal_points(
     steps = Steps(
         C, a, b, beta, torch.float32 if finish or tol >= 1e-5 else torch.float64, inner=inner, domain=domain, warm=warm, init=init
     )
-    look, best = min(FIRST, max_iter), None
+    best: Found | None = None
+    look = min(FIRST, max_iter)
     while True:
         steps.advance(look - steps.t)
-        new = _look(C, a, b, steps, finish, tol)
-        best = new if best is None or new.certificate < best.certificate else best
+        last = look == max_iter or (cancel is not None and cancel())
+        new = _look(C, a, b, steps, finish, last, tol)
+        best = new if best is None or (new is not None and new.certificate < best.certificate) else best
         if progress is not None:
             progress(look / max_iter)
-        if best.certificate <= tol or look == max_iter or (cancel is not None and cancel()):
+        if best is not None and (last or best.certificate <= tol):
             return replace(best, n_iter=steps.t)
         look = min(max(math.ceil(LATER * look), look + 1), max_iter)
 
 
-def _look(C: Tensor, a: Tensor, b: Tensor, steps: "Steps", finish: bool, tol: float) -> Found:
-    """The plan with its marginals that the steps stand for, and its certificate."""
+def _look(C: Tensor, a: Tensor, b: Tensor, steps: "Steps", finish: bool, last: bool, tol: float) -> Found | None:
+    """The plan with its marginals that the steps stand for, and its certificate; None while it is too blurred to be finished."""
     P = steps.plan()
     error = float((P.sum(1) - a).abs().sum() + (P.sum(0) - b).abs().sum()) / float(a.sum())
     done = None
@@ -180,6 +182,8 @@ def _look(C: Tensor, a: Tensor, b: Tensor, steps: "Steps", finish: bool, tol: fl
         done = best_plan(C.cpu(), a.cpu(), b.cpu(), held.cpu(), tol / 2)
     if done is not None:
         Q, f, g, primal = done[0].to(C), done[1].to(C), done[2].to(C), done[3]
+    elif finish and not last:
+        return None
     else:
         Q = round_plan(P.double(), a, b)
         f, g = max((dual_pair(C, g) for g in steps.duals()), key=lambda pair: float(a @ pair[0] + b @ pair[1]))
