@@ -1,4 +1,4 @@
-"""The command line: `python -m uotlab list | run | plan | fetch`. Bad input is one sentence on stderr and exit code 2."""
+"""The command line: `python -m uotlab list | run | plan | barycenter | fetch`. Bad input is one sentence on stderr and exit code 2."""
 
 import argparse
 import csv
@@ -21,6 +21,7 @@ from uotlab.engine.files import floats, to_json, write_text, write_whole
 from uotlab.engine.loop import NotFinite
 from uotlab.errors import did_you_mean, short
 from uotlab.parameters import check_count, value_of_text
+from uotlab.plans.barycenters.base import BARYCENTERS, barycenter
 from uotlab.registry import Registry
 
 REGISTRIES: dict[str, Registry] = {
@@ -30,6 +31,7 @@ REGISTRIES: dict[str, Registry] = {
     "costs": COSTS,
     "metrics": METRICS,
     "solvers": SOLVERS,
+    "barycenters": BARYCENTERS,
     "views": VIEWS,
 }
 SHOWN = ("title", "summary", "group", "family", "reference", "default_steps", "default_n", "latex", "equation", "unit", "better")
@@ -87,6 +89,25 @@ def _parser() -> argparse.ArgumentParser:
     solving.add_argument("--out", type=Path, metavar="DIR", help="write plan.json, plan.npz and pairs.csv there")
     solving.add_argument("--json", action="store_true", help="print the numbers as JSON")
     solving.set_defaults(command=plan_command)
+
+    mean = commands.add_parser("barycenter", help="average densities, images of digits, or clouds")
+    mean.add_argument("method", metavar="METHOD")
+    given = mean.add_mutually_exclusive_group(required=True)
+    given.add_argument(
+        "--densities", nargs="+", metavar="TEXT", help="shape,mean,width[,mass[,outlier]], such as gaussian,-2,0.5 box,2,0.6"
+    )
+    given.add_argument("--images", nargs="+", metavar="TEXT", help="digits of MNIST, digit or digit/hand, such as 3/0 3/1")
+    given.add_argument("--clouds", nargs="+", metavar="TEXT", help="outline,x,y,size, such as ring,-2,0,1 heart,2,0,1")
+    given.add_argument("--digit", type=int, help="many images of one digit, scaled and shifted at random")
+    mean.add_argument("--count", type=int, default=8, help="how many images of --digit (default 8)")
+    mean.add_argument("--weights", nargs="+", type=float, metavar="W", help="of sum 1 (default: equal)")
+    mean.add_argument("--points", type=int, default=160, help="points of the line, or of each cloud (default 160)")
+    mean.add_argument("--seed", type=int, default=0, help="seed of images and clouds (default 0)")
+    mean.add_argument("--centred", action="store_true", help="leave images at their size, in the middle")
+    mean.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="settings of the method")
+    mean.add_argument("--out", type=Path, metavar="DIR", help="write barycenter.json, barycenter.npz and barycenter.csv there")
+    mean.add_argument("--json", action="store_true", help="print the numbers as JSON")
+    mean.set_defaults(command=barycenter_command)
 
     fetch = commands.add_parser("fetch", help="download a dataset, with checksum")
     fetch.add_argument("name", metavar="NAME", help="such as mnist")
@@ -275,6 +296,47 @@ def write_plan(folder: Path, found: Plan, record: dict[str, Any], most: int = 2*
         write_text(folder / "pairs.csv", text.getvalue())
     except OSError as error:
         raise InputError(f"--out {short(folder)} cannot be written ({error.strerror}); choose another folder.") from None
+
+
+# ---- barycenter ------------------------------------------------------------------------------------
+def barycenter_command(arguments: argparse.Namespace) -> None:
+    """Average, say what came out, and write what was asked for."""
+    from uotlab.data.densities import measures_of_texts, placed_digits
+
+    settings = _settings("--set", arguments.set, BARYCENTERS[arguments.method])
+    check_count("seed", arguments.seed, least=0, most=2**31 - 1)
+    if arguments.out is not None:
+        _writable(arguments.out)
+    if arguments.digit is not None:
+        measures, support = placed_digits(arguments.digit, arguments.count, arguments.seed, moved=not arguments.centred), None
+    else:
+        form = next(k for k in ("densities", "images", "clouds") if getattr(arguments, k))
+        texts = getattr(arguments, form)
+        measures, support = measures_of_texts(form, texts, arguments.points, arguments.seed, moved=not arguments.centred)
+    found = barycenter(arguments.method, measures, arguments.weights, support, **settings)
+    numbers = {
+        "objective": found.value, "sharpness": found.sharpness, "entropy": found.entropy, "mass": found.mass, "mean cost": found.cost_scale,
+        "rounds": found.n_iter, "converged": int(found.converged), "seconds": found.seconds,
+    }  # fmt: skip
+    if arguments.out is not None:
+        asked = {k: v for k, v in vars(arguments).items() if k not in ("command", "out", "json", "set")}
+        record = to_json({**asked, "set": settings, "numbers": numbers, "versions": _versions()}, indent=2) + "\n"
+        files = {"json": record.encode(), "npz": found.npz(list(measures)), "csv": found.csv().encode()}
+        try:
+            for kind, content in files.items():
+                write_whole(arguments.out / f"barycenter.{kind}", lambda file, content=content: file.write(content) and None)
+        except OSError as error:
+            raise InputError(f"--out {short(arguments.out)} cannot be written ({error.strerror}); choose another folder.") from None
+    if arguments.json:
+        print(to_json(numbers, indent=2))
+        return
+    width = max(map(len, numbers))
+    for name, value in numbers.items():
+        print(f"{name:<{width}}  {value:.6g}")
+    if not found.converged:
+        print("The method stopped early: give more iterations, or a larger eps or beta.")
+    if arguments.out is not None:
+        print(f"Written to {arguments.out}: barycenter.json, barycenter.npz, barycenter.csv")
 
 
 def _versions() -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Measures for barycenters: named densities on a line, digits placed in larger frames, small clouds. Masses, not samples."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -148,7 +149,7 @@ def shape_cloud(name: str, n: int, seed: int = 0) -> np.ndarray:
 
 
 def cloud_from_text(text: str, n: int = 150, seed: int = 0) -> np.ndarray:
-    """"ring,-2,0,1" (outline, centre, size) as n points (n, 2).
+    """ "ring,-2,0,1" (outline, centre, size) as n points (n, 2).
 
     Raises:
         InputError: not of that form.
@@ -165,7 +166,7 @@ def cloud_from_text(text: str, n: int = 150, seed: int = 0) -> np.ndarray:
 
 
 def image_from_text(text: str, seed: int = 0, *, moved: bool = True) -> np.ndarray:
-    """"3" or "3/1" (digit, and whose hand, counted from 0) as an image (50, 50) of mass 1.
+    """ "3" or "3/1" (digit, and whose hand, counted from 0) as an image (50, 50) of mass 1.
 
     Raises:
         InputError: not of that form.
@@ -175,3 +176,22 @@ def image_from_text(text: str, seed: int = 0, *, moved: bool = True) -> np.ndarr
         raise InputError(f"An image is written digit or digit/hand such as 3/1; it is '{short(text)}'.")
     number = check_count("the hand of an image", int(hand or 0), least=0, most=599)
     return placed_digits(int(digit), number + 1, seed, moved=moved)[number]
+
+
+def measures_of_texts(kind: str, texts: Sequence[str], n: int = 160, seed: int = 0, *, moved: bool = True) -> tuple[Any, np.ndarray | None]:
+    """(measures, support or None) as `uotlab.barycenter` takes them, of "densities", "images" or "clouds" written as texts.
+
+    Args:
+        n: points of the line, or of each cloud.
+        moved: whether images are scaled and shifted at random.
+
+    Raises:
+        InputError: a text that is not of its kind's form.
+    """
+    check_count("points", n, least=2, most=100_000)
+    if kind == "densities":
+        x = line(n)
+        return np.stack([density_from_text(text).on(x) for text in texts]), x
+    if kind == "clouds":
+        return [cloud_from_text(text, n, seed + k) for k, text in enumerate(texts)], None
+    return np.stack([image_from_text(text, seed, moved=moved) for text in texts]), None

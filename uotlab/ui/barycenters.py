@@ -106,8 +106,8 @@ def _rows(setup: Setup) -> None:
         with st.container(horizontal=True, vertical_alignment="center", key="b-run"):
             words = f"Compute {rows * digits} barycenters" if task is None else "Compute again"
             kind: Literal["primary", "secondary"] = "primary" if task is None else "secondary"
-            st.button(words, icon=":material/play_arrow:", type=kind, key="b_run", on_click=lambda: _begin(setup))
-            st.caption(f"{rows} methods for {digits} digits, {setup.count} images each.", width="content")
+            st.button(words, icon=":material/play_arrow:", type=kind, key="b_run", on_click=_pressed, args=(setup,))
+            st.caption(f"{rows} methods for {digits} digit{'s' if digits > 1 else ''}, {setup.count} images each.", width="content")
     if task is not None:
         _under_way(task)
     results = {} if task is None else dict(task.results)
@@ -199,6 +199,10 @@ def _begin(setup: Setup) -> work.Task:
     task = work.start(setup.model_dump_json(), cells_of(setup), st.session_state.get("b_task"))
     st.session_state["b_task"] = task.id
     return task
+
+
+def _pressed(setup: Setup) -> None:
+    _begin(setup)
 
 
 def _before(setup: Setup) -> list[Named]:

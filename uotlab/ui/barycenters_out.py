@@ -1,38 +1,15 @@
 """A barycenter to take away: csv, npz, Python that runs, a command that runs, a link."""
 
-import csv
-import io
 import json
 import math
 import shlex
-from functools import partial
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-import numpy as np
 import streamlit as st
 
 from uotlab.plans.barycenters.result import BarycenterResult
 from uotlab.ui.barycenters_state import CLOUD, POINTS, Setup, measures_of, to_query
-
-
-def table(result: BarycenterResult) -> str:
-    """One row a point: its coordinates and its mass."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    d = result.support.shape[1]
-    writer.writerow([*(["row", "column"] if result.shape else [f"x{i + 1}" for i in range(d)]), "mass"])
-    writer.writerows([f"{v:.7g}" for v in (*point, mass)] for point, mass in zip(result.support, result.q, strict=True))
-    return text.getvalue()
-
-
-def arrays(result: BarycenterResult, setup: Setup) -> bytes:
-    """An npz with the barycenter, its measures and its weights."""
-    measures, _ = measures_of(setup)
-    held: dict[str, Any] = {f"measure{k}": np.asarray(m) for k, m in enumerate(measures)}
-    file = io.BytesIO()
-    np.savez_compressed(file, support=result.support, q=result.q, weights=result.weights, **held)
-    return file.getvalue()
 
 
 def python_code(setup: Setup) -> str:
@@ -80,11 +57,9 @@ def take_away(result: BarycenterResult | None, setup: Setup) -> None:
     with st.container(horizontal=True, key="b-out"):
         if result is not None:
             name = f"barycenter-{setup.kind}-{setup.method}"
+            st.download_button("csv", result.csv, f"{name}.csv", "text/csv", icon=":material/download:", key="b_csv", on_click="ignore")
             st.download_button(
-                "csv", partial(table, result), f"{name}.csv", "text/csv", icon=":material/download:", key="b_csv", on_click="ignore"
-            )
-            st.download_button(
-                "npz", partial(arrays, result, setup), f"{name}.npz", "application/octet-stream",
+                "npz", lambda: result.npz(measures_of(setup)[0]), f"{name}.npz", "application/octet-stream",
                 icon=":material/download:", key="b_npz", on_click="ignore",
                 help="numpy arrays: support, q, weights and the measures",
             )  # fmt: skip

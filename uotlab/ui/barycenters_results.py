@@ -18,6 +18,7 @@ from uotlab.ui.barycenters_work import Cell, Task
 from uotlab.ui.sources import held, hold
 
 BLURS = (0.1, 0.03, 0.01)  #: eps of the Sinkhorn barycenters that a barycenter is compared with
+ROUGH = 1e-3  #: tolerance of what is only compared with
 VALUE_UP_TO = 16  #: images of a digit up to which the figure computes exact objectives
 Named = tuple[str, BarycenterResult]
 Row = tuple[str, str, dict[str, Any]]  #: label, method, settings
@@ -31,8 +32,8 @@ def comparisons(setup: Setup) -> list[Row]:
     plain = "convolutional" if setup.kind == "images" else "sinkhorn"
     own = float(setup.settings.get("eps", cls.model_fields["eps"].default)) if "eps" in cls.model_fields else None  # type: ignore[arg-type]
     if cls.relaxed and own is not None:  # first of all with the same blur and all mass carried
-        return [(f"balanced, ε = {own:g}", plain, {"eps": own})]
-    return [(f"Sinkhorn ε = {e:g}", plain, {"eps": e}) for e in BLURS if (setup.method, own) != (plain, e)]
+        return [(f"balanced, ε = {own:g}", plain, {"eps": own, "tol": ROUGH})]
+    return [(f"Sinkhorn ε = {e:g}", plain, {"eps": e, "tol": ROUGH}) for e in BLURS if (setup.method, own) != (plain, e)]
 
 
 @lru_cache(maxsize=64)

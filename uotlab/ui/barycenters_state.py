@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from uotlab.data.densities import cloud_from_text, density_from_text, image_from_text, line
+from uotlab.data.densities import cloud_from_text, density_from_text, image_from_text, measures_of_texts
 from uotlab.engine.spec import Number
 from uotlab.errors import InputError, short
 from uotlab.parameters import make_model, value_of_text
@@ -83,12 +83,8 @@ def checked(setup: Setup) -> Setup:
 
 def measures_of(setup: Setup) -> tuple[Any, np.ndarray | None]:
     """(measures, support or None) as `uotlab.barycenter` takes them."""
-    if setup.kind == "densities":
-        x = line(POINTS)
-        return np.stack([density_from_text(text).on(x) for text in setup.measures]), x
-    if setup.kind == "clouds":
-        return [cloud_from_text(text, CLOUD, setup.seed + k) for k, text in enumerate(setup.measures)], None
-    return np.stack([image_from_text(text, setup.seed, moved=setup.moved) for text in setup.measures]), None
+    n = POINTS if setup.kind == "densities" else CLOUD
+    return measures_of_texts(setup.kind, setup.measures, n, setup.seed, moved=setup.moved)
 
 
 def names_of(setup: Setup) -> list[str]:

@@ -1,7 +1,10 @@
 """BarycenterResult: where the mass of a barycenter lies, what it costs, and how sharp it is."""
 
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -54,6 +57,21 @@ class BarycenterResult:
     def image(self) -> np.ndarray | None:
         """q as an image (h, w), or None."""
         return None if self.shape is None else self.q.reshape(self.shape)
+
+    def csv(self) -> str:
+        """One row a point: its coordinates (row and column of an image's pixel) and its mass."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([*(["row", "column"] if self.shape else [f"x{i + 1}" for i in range(self.support.shape[1])]), "mass"])
+        writer.writerows([f"{v:.7g}" for v in (*point, mass)] for point, mass in zip(self.support, self.q, strict=True))
+        return text.getvalue()
+
+    def npz(self, measures: Sequence[np.ndarray] = ()) -> bytes:
+        """A file of numpy arrays: support, q, weights, and what was averaged as measure0, measure1, ..."""
+        held: dict[str, Any] = {f"measure{k}": np.asarray(m) for k, m in enumerate(measures)}
+        file = io.BytesIO()
+        np.savez_compressed(file, support=self.support, q=self.q, weights=self.weights, **held)
+        return file.getvalue()
 
 
 def entropy(q: np.ndarray) -> float:
