@@ -321,10 +321,15 @@ def barycenter_command(arguments: argparse.Namespace) -> None:
     if arguments.out is not None:
         asked = {k: v for k, v in vars(arguments).items() if k not in ("command", "out", "json", "set")}
         record = to_json({**asked, "set": settings, "numbers": numbers, "versions": _versions()}, indent=2) + "\n"
-        files = {"json": record.encode(), "npz": found.npz(list(measures)), "csv": found.csv().encode()}
+        arrays = found.npz(list(measures))
+
+        def write(file: typing.BinaryIO) -> None:
+            file.write(arrays)
+
         try:
-            for kind, content in files.items():
-                write_whole(arguments.out / f"barycenter.{kind}", lambda file, content=content: file.write(content) and None)
+            write_text(arguments.out / "barycenter.json", record)
+            write_whole(arguments.out / "barycenter.npz", write)
+            write_text(arguments.out / "barycenter.csv", found.csv())
         except OSError as error:
             raise InputError(f"--out {short(arguments.out)} cannot be written ({error.strerror}); choose another folder.") from None
     if arguments.json:
