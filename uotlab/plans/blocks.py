@@ -80,36 +80,44 @@ class Blocks:
             hold: keep f = tau1 phi.
             transport: whether <P, C> is wanted.
         """
-        side = self.exponents.side(phi, g, torch.float64 if careful else self.dtype, self.dtype)
+        dtype = torch.float64 if careful else self.dtype
+        quick = self.exponents.quick(phi, g, self.la, dtype) if self.dtype == torch.float32 else None
+        side = None if quick is not None else self.exponents.side(phi, g, dtype, self.dtype)
         active = self._active(phi, g, FIRST if first else 0.0)
-        f, r1 = self.tau1 * phi, torch.zeros_like(phi)
-        r2, coupled = phi.new_zeros(len(self.cols), self.cols.size), phi.new_zeros(len(self.rows), len(self.cols))
+        f, r1, r2 = self.tau1 * phi, torch.zeros_like(phi), torch.zeros_like(g)
+        table, coupled = phi.new_zeros(len(self.cols), self.cols.size), phi.new_zeros(len(self.rows), len(self.cols))
         bits, trust = 0.0, math.inf if hold else FIRST if first else TRUST
-        for c, e in self._groups(active):
-            chosen = _numbers(active, c, e)
-            found = self._rows(side, c, e, chosen, f, r1, trust, transport)
-            if found is None:  # the guess was off: all columns, with a maximum
-                chosen = None
-                found = self._rows(side, c, e, None, f, r1, None, transport)
-            assert found is not None
-            part, more = found
-            if chosen is None:
-                r2 += part.sum(0)
-                coupled[c:e] = part.sum(2)
-            else:
-                r2[chosen] += part.sum(0)
-                coupled[c:e, chosen] = part.sum(2)
+        for c, e in self._groups(active, 1 if quick is not None else 8):
+            more = None
+            if quick is not None:
+                cells, sums = None if active is None else active[c], (f, r1, r2, coupled[c])
+                more = quick.cell(*self.rows.bounds[c : e + 1], cells, self.tau1, self.eps, trust, sums)
+            if more is None:
+                side = side or self.exponents.side(phi, g, dtype, self.dtype)
+                chosen = _numbers(active, c, e)
+                found = None if quick is not None else self._rows(side, c, e, chosen, f, r1, trust, transport)
+                if found is None:  # the guess was off: all columns, with a maximum
+                    chosen = None
+                    found = self._rows(side, c, e, None, f, r1, None, transport)
+                assert found is not None
+                part, more = found
+                if chosen is None:
+                    table += part.sum(0)
+                    coupled[c:e] = part.sum(2)
+                else:
+                    table[chosen] += part.sum(0)
+                    coupled[c:e, chosen] = part.sum(2)
             bits += more
             if tick is not None:
                 tick(self.rows.bounds[e] / len(phi))
-        r2 = r2.view(-1)[self.exponents.places]
+        r2 += table.view(-1)[self.exponents.places]
         moved = float(r1 @ phi + r2 @ (g + self.lb * self.eps)) - bits / self.exponents.unit if transport else math.nan
         return Sweep(f, g, r1, self._mended(f, g, r1, r2), coupled, moved, self._left_out(f, g, active))
 
-    def _groups(self, active: Tensor | None) -> list[tuple[int, int]]:
+    def _groups(self, active: Tensor | None, most: int) -> list[tuple[int, int]]:
         """Cells of rows to take together, so that a block is worth its overhead: (first, last + 1)."""
         share = 1.0 if active is None else float(active.double().mean())
-        together = max(1, min(8, int(self.pairs / (self.rows.size * share * len(self.b) + 1))))
+        together = max(1, min(most, int(self.pairs / (self.rows.size * share * len(self.b) + 1))))
         return [(c, min(c + together, len(self.rows))) for c in range(0, len(self.rows), together)]
 
     def _rows(

@@ -11,6 +11,7 @@ from torch import Tensor
 from uotlab.costs import Cost
 from uotlab.plans.cells import Cells
 from uotlab.plans.ground import embedded
+from uotlab.plans.lazy_kernel import MOST_DIMENSIONS, QuickRows
 
 LOW = {torch.float32: -100.0, torch.float64: -960.0}  #: least binary exponent: exp2 is slow where it underflows
 NAT = math.log2(math.e)
@@ -26,11 +27,24 @@ class Exponents:
         self.numbers[self.places] = torch.arange(len(y), device=x.device)  #: the column in each place of the table
         self.y = y[self.numbers]
         left, right = embedded(cost, x), embedded(cost, y)
-        self.z = None
+        self.z, self.plain = None, None
         if left is not None and right is not None:
             centre, root = (left[0].mean(0) + right[0].mean(0)) / 2, math.sqrt(2 * self.unit * left[1])
             self.z, self.w = root * (left[0] - centre), root * (right[0] - centre)[self.numbers]
             self.z_half, self.w_half = self.z.square().sum(1) / 2, self.w.square().sum(1) / 2
+            if x.device.type == "cpu" and self.z.shape[1] <= MOST_DIMENSIONS:
+                half = math.sqrt(0.5)
+                self.plain = half * self.z, (half * root * (right[0] - centre)).T.contiguous()
+
+    def quick(self, phi: Tensor, g: Tensor, la: Tensor, dtype: torch.dtype) -> QuickRows | None:
+        """Compiled sweeps with exponents in `dtype` and float32 exponentials, where the cost and the device allow them."""
+        if self.plain is None:
+            return None
+        z, w = (points.to(dtype) for points in self.plain)
+        middle = float(g.mean())
+        return QuickRows(
+            z, w, self.unit * (phi + middle), self.unit * (g - middle) + self.lb * NAT, phi, la, self.cols.bounds, LOW[torch.float32]
+        )
 
     def side(self, phi: Tensor, g: Tensor, dtype: torch.dtype, work: torch.dtype) -> "Side":
         """With potentials phi (n,), g (m,): exponents in `dtype`, their exponentials in `work`."""
