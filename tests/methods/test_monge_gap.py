@@ -1,0 +1,137 @@
+"""The Monge gap: its sign, its gradient by the envelope theorem against finite differences, any cost, Gaussians."""
+
+import math
+
+import pytest
+import torch
+
+import uotlab
+from uotlab.costs import COSTS, make_cost
+from uotlab.data.gaussians import gaussian_optimum
+from uotlab.methods.base import METHODS
+from uotlab.methods.otmg import fitting_loss, monge_gap_loss
+from uotlab.methods.rebalance import Batch
+from uotlab.plans.debiased import sinkhorn_divergence
+
+TIGHT = METHODS["otmg"](tol=1e-8, eps_fit=0.1, eps_gap=0.05)
+
+
+def points(n=24, seed=0, d=2):
+    return torch.randn(n, d, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def shares(n=24, seed=0):
+    a = torch.rand(n, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) + 0.2
+    return a / a.sum()
+
+
+def gap(x, Tx, a, eps, cost="sqeuclidean", method=TIGHT):
+    cost = make_cost(cost)
+    C = cost.matrix(x, Tx)
+    return monge_gap_loss(cost(x, Tx), C, method.held_plan(C, a, a, eps), a, eps)
+
+
+@pytest.mark.parametrize("cost", ["sqeuclidean", "euclidean"])
+def test_never_negative_and_nothing_for_an_optimal_map(cost):
+    x, a = points(), shares()
+    shifted = float(gap(x, x + 2.0, a, 0.005, cost))
+    assert 0 <= shifted < 0.02
+    assert float(gap(x, -x, a, 0.005, cost)) > 10 * shifted + 0.1  # turned around
+    for eps in (0.01, 0.1, 1.0):
+        assert float(gap(x, x, a, eps, cost)) >= -1e-9
+
+
+def test_the_gap_falls_with_eps():
+    x, a = points(), shares()
+    gaps = [float(gap(x, x, a, eps)) for eps in (1.0, 0.1, 0.01, 0.001)]
+    assert gaps == sorted(gaps, reverse=True)
+    assert gaps[-1] < 1e-3
+
+
+def test_gap_gradient_by_the_envelope_theorem():
+    """Against differences of the value itself, plan and all: no derivative of the plan is missing."""
+    x, a, Tx = points(), shares(), points(seed=3).requires_grad_(True)
+    (grad,) = torch.autograd.grad(gap(x, Tx, a, 0.05), Tx)
+    assert differences(lambda p: float(gap(x, p, a, 0.05)), Tx.detach()) == pytest.approx(picked(grad), abs=1e-4)
+
+
+def test_fitting_gradient_is_that_of_the_sinkhorn_divergence():
+    a, b, y, Tx = shares(), shares(20, 1), points(20, 1), points(seed=3).requires_grad_(True)
+    cost = make_cost("sqeuclidean")
+    C, C_self = cost.matrix(Tx, y), cost.matrix(Tx, Tx)
+    loss = fitting_loss(C, C_self, TIGHT.held_plan(C, a, b, 0.1), TIGHT.held_plan(C_self, a, a, 0.1))
+    (grad,) = torch.autograd.grad(loss, Tx)
+
+    def value(p):
+        return sinkhorn_divergence(p, y, a, b, 0.1, tol=1e-9, scale_cost=False)
+
+    assert differences(value, Tx.detach()) == pytest.approx(picked(grad), abs=1e-4)
+
+
+PLACES = [(0, 0), (3, 1), (11, 0), (23, 1)]
+
+
+def picked(grad):
+    return [float(grad[p]) for p in PLACES]
+
+
+def differences(value, Tx, h=2e-3):
+    found = []
+    for place in PLACES:
+        more, less = Tx.clone(), Tx.clone()
+        more[place] += h
+        less[place] -= h
+        found.append((value(more) - value(less)) / (2 * h))
+    return found
+
+
+def test_nothing_pulls_where_the_image_is_the_target():
+    x, a = points().requires_grad_(True), shares()
+    cost = make_cost("sqeuclidean")
+    C, C_self = cost.matrix(x, x.detach()), cost.matrix(x, x)
+    P = TIGHT.held_plan(C, a, a, 0.1)
+    (grad,) = torch.autograd.grad(fitting_loss(C, C_self, P, P), x)
+    assert float(grad.abs().max()) < 1e-6
+
+
+def begun(**settings):
+    method = METHODS["otmg"](**({"batch_size": 32, "width": 16, "depth": 1} | settings))
+    problem = uotlab.load("moons-to-spiral", n=200)
+    return method, method.init(problem, torch.Generator().manual_seed(0), torch.device("cpu"))
+
+
+@pytest.mark.parametrize("cost", list(COSTS))
+def test_any_cost_trains(cost):
+    method, state = begun(cost=cost)
+    for _ in range(3):
+        losses = method.step(state)
+    assert all(math.isfinite(float(v)) for v in losses.values())
+    assert all(bool(torch.isfinite(p).all()) for _, p in state.parameters())
+
+
+def test_points_without_a_share_do_not_count():
+    method, state = begun()
+    x, y = state.batch(0, 32), state.batch(1, 32)
+    a = torch.full((32,), 1 / 31)
+    a[5] = 0
+    Tx = state.T(x).detach().requires_grad_(True)
+    fit, lack = method.terms(state, Batch(x, y, a, torch.full((32,), 1 / 32)), Tx)
+    (grad,) = torch.autograd.grad(fit + lack, Tx)
+    assert torch.isfinite(grad).all()
+    assert float(grad[5].abs().max()) < 1e-6 < float(grad[4].abs().max())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "settings", "masses"), [("otmg", {}, 1.0), ("uotmg", {"rho": 1.0}, 1.4)])
+def test_gaussians_are_matched(name, settings, masses):
+    problem = uotlab.load("gaussians", n=2000, target_mass=masses)
+    fitted = uotlab.fit(name, problem, 300, device="cpu", **settings)
+    t, s = problem.truth, fitted.state.cost.scale
+    rho = settings.get("rho", math.inf) * s
+    best = gaussian_optimum(t["source_mean"], t["source_cov"], t["target_mean"], t["target_cov"], b=masses, rho1=rho, rho2=rho)
+    x = problem.source.fresh(4000, torch.Generator().manual_seed(5)).points
+    truth = x.double() @ torch.from_numpy(best.A).T + torch.from_numpy(best.shift)
+    error = float((fitted.transport(x) - truth).square().sum(1).mean().sqrt())
+    assert error < 0.15 * float((x - truth).square().sum(1).mean().sqrt())
+    if name == "uotmg":
+        assert float(fitted.scaling(x).mean()) == pytest.approx(best.mass, rel=0.08)
