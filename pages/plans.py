@@ -4,15 +4,16 @@ import streamlit as st
 
 from uotlab.errors import InputError
 from uotlab.ui import plans_spec
-from uotlab.ui.plain import plain
 from uotlab.ui.plans import plans
 from uotlab.ui.plans_setup import configure
 
 spec = plans_spec.current()
+wrong = None
 with st.sidebar:
     try:
-        spec = configure(spec)
-        plans_spec.put(spec)
+        wanted = configure(spec)
+        plans_spec.check(wanted)
+        plans_spec.put(spec := wanted)
     except InputError as error:
-        st.error(plain(error))
-plans(spec)
+        wrong = str(error)  # the last settings that made sense stay
+plans(spec, wrong)

@@ -215,6 +215,16 @@ def test_divergences_come_from_the_solver():
     assert "part.divergence1" in answer_of(at).numbers
 
 
+def test_settings_that_exclude_each_other_are_one_sentence():
+    able = next(n for n, cls in SOLVERS.items() if {"lo", "hi"} <= set(cls.model_fields))
+    at = opened({"solver": able, "n": "60"})
+    at.number_input(key=f"q.m.{able}.hi").set_value(0.5).run()
+    assert not at.exception
+    (sentence,) = told(at)
+    assert "hi" in sentence
+    assert answer_of(at).numbers["mass"] > 0
+
+
 def test_a_drawing_is_solved_and_changes():
     at = opened({"data": "drawn", "n": "60", "d.source": "-1,0;1,0", "d.target": "0,1;0,-1", "d.jitter": "0"})
     assert bench_of(at).plan.P.shape == (2, 2)

@@ -29,9 +29,11 @@ PLAYED = "plan-path"  #: the view whose time t the page plays
 BENCH, VIEW = "plans.bench", "plans.view"
 
 
-def plans(spec: PlanSpec) -> None:
-    """Everything right of the side panel."""
+def plans(spec: PlanSpec, wrong: str | None = None) -> None:
+    """Everything right of the side panel; `wrong` is a sentence about settings that make no sense."""
     _head(spec)
+    if wrong:
+        st.error(plain(wrong), icon=":material/error:")
     sentence = told()
     if sentence:
         st.warning(plain(sentence), icon=":material/info:")

@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 HTML = """
 <div class="uot-dials">
   <div class="uot-dial-row"></div>
-  <dl class="uot-cells" aria-live="polite"></dl>
+  <dl class="uot-cells"></dl>
   <div class="uot-sentence" role="status" hidden></div>
 </div>
 """
