@@ -110,7 +110,9 @@ def test_commands_are_real(words: list[str]) -> None:
     from uotlab.__main__ import _parser, _settings
 
     given = _parser().parse_args(words[3:])
-    if hasattr(given, "method"):
+    if words[3] == "barycenter":
+        make_model(uotlab.BARYCENTERS[given.method], _settings("--set", given.set, uotlab.BARYCENTERS[given.method]))
+    elif hasattr(given, "method"):
         method, dataset = uotlab.METHODS[given.method], uotlab.DATASETS[given.dataset]
         make_model(method, _settings("--set", given.set, method))
         make_model(dataset, _settings("--data", given.data, dataset))
