@@ -1,6 +1,7 @@
 """The lazy Sinkhorn against the dense one, closed forms and its own certificate."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -216,6 +217,39 @@ def test_progress_and_cancel():
         assert math.isnan(plan.value)
         assert np.isfinite(plan.f).all()
         assert np.isfinite(plan.scaling()).all()
+
+
+@pytest.mark.parametrize("d", [2, 7])
+def test_compiled_sweeps_are_those_of_torch(d):
+    """Few dimensions run a compiled loop; the same sweep by matrix products gives the same sums."""
+    x, y = torch.tensor(RNG.normal(size=(300, d))), torch.tensor(RNG.normal(size=(260, d)) + 0.5)
+    kernel = sinkhorn_lazy(x, y, eps=0.02, rho1=1, rho2=0.7).kernel
+    assert (kernel.blocks.exponents.plain is not None) == (d == 2)
+    phi = kernel.f / kernel.blocks.tau1 + 0.001 * torch.randn(300, generator=torch.Generator().manual_seed(0))
+    kernel.blocks.dtype = torch.float64  # torch, all of it in float64
+    wanted = kernel.blocks.sweep(phi, kernel.g, transport=True)
+    kernel.blocks.dtype = torch.float32
+    for careful in (False, True):
+        found = kernel.blocks.sweep(phi, kernel.g, careful=careful, transport=True)
+        for name in ("f", "r1", "log_r2", "coupled"):
+            torch.testing.assert_close(getattr(found, name), getattr(wanted, name), rtol=2e-4, atol=2e-6 if careful else 1e-4)
+        assert found.transport == pytest.approx(wanted.transport, rel=1e-4)
+    far = kernel.blocks.sweep(phi + 100, kernel.g)  # not to be trusted: done again with a maximum
+    torch.testing.assert_close(far.f, wanted.f, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="anonymous memory is read from /proc")
+def test_memory():
+    """6000 x 6000 in float32 would be 144 MB."""
+
+    def anonymous_mb():
+        return int(next(r for r in Path("/proc/self/status").read_text().splitlines() if r.startswith("RssAnon")).split()[1]) / 1024
+
+    x, y = RNG.normal(size=(6000, 2)).astype("f4"), RNG.normal(size=(6000, 2)).astype("f4") + 1
+    sinkhorn_lazy(x[:500], y[:500])  # what is loaded once does not count
+    before, seen = anonymous_mb(), []
+    sinkhorn_lazy(x, y, eps=0.05, rho1=1, rho2=1, progress=lambda share: seen.append(anonymous_mb()))
+    assert max(seen) - before < 72
 
 
 def test_too_few_sweeps_are_said():

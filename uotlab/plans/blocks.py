@@ -91,7 +91,7 @@ class Blocks:
             more = None
             if quick is not None:
                 cells, sums = None if active is None else active[c], (f, r1, r2, coupled[c])
-                more = quick.cell(*self.rows.bounds[c : e + 1], cells, self.tau1, self.eps, trust, sums)
+                more = quick.cell(self.rows.bounds[c], self.rows.bounds[e], cells, self.tau1, self.eps, trust, sums)
             if more is None:
                 side = side or self.exponents.side(phi, g, dtype, self.dtype)
                 chosen = _numbers(active, c, e)

@@ -45,7 +45,7 @@ def sinkhorn_lazy(
     eps: float = 0.05,
     rho1: float = math.inf,
     rho2: float = math.inf,
-    tol: float = 1e-4,
+    tol: float | None = None,
     *,
     scale_cost: bool = True,
     max_iter: int = 1000,
@@ -59,7 +59,7 @@ def sinkhorn_lazy(
 
     Args:
         x, y, a, b, cost, eps, rho1, rho2, scale_cost, init: as in `uotlab.sinkhorn`.
-        tol: relative certificate to reach; below 1e-5 all work is in float64.
+        tol: relative certificate to reach; None is 1e-4. Below 1e-5 all work is in float64.
         max_iter: most sweeps over all pairs.
         block: pairs held at once; None is half a million on a CPU, 64 million on a GPU.
         coarse: whether to start from the potentials of cell means.
@@ -78,7 +78,7 @@ def sinkhorn_lazy(
         )
     eps = positive("eps", eps, "Small values such as 0.01 give sharp plans, 0.05 a quick one.")
     penalty = Penalty(check_number("rho1", rho1), check_number("rho2", rho2))
-    tol = positive("tol", tol, "It bounds the relative error of the value.")
+    tol = positive("tol", 1e-4 if tol is None else tol, "It bounds the relative error of the value.")
     check_count("max_iter", max_iter, least=0, most=2**31)
     pairs = (PAIRS if X.device.type == "cpu" else 2**26) if block is None else check_count("block", block, least=1, most=2**34)
     A, B = masses(a, len(X), "a").to(X.device), masses(b, len(Y), "b").to(X.device)

@@ -86,7 +86,7 @@ def finish(level: Level, start: tuple[Tensor, Tensor] | None, tol: float, most: 
             if state.cancelled:
                 break
             phi, g = state.phi, state.g
-            found = _balanced(level, state, watch) if level.penalty.balanced else _relaxed(level, state, watch)
+            found = _balanced(level, state, tol, watch) if level.penalty.balanced else _relaxed(level, state, watch)
             n_iter += found.n_iter
             if found.certificate <= tol or n_iter >= most:
                 watch.end()
@@ -117,13 +117,23 @@ def _relaxed(level: Level, state: State, watch: Watch) -> Found:
     return Found(at.f, at.g, *none, at.r1, r2, parts, gap / max(abs(sum(parts.values())), mass, 1e-12), n_iter=1)
 
 
-def _balanced(level: Level, state: State, watch: Watch) -> Found:
+def _balanced(level: Level, state: State, tol: float, watch: Watch) -> Found:
     """The certified plan with both marginals exact: columns scaled down to b, what is missing added as a product measure."""
     blocks, eps = level.blocks, level.eps
     a, b, sizes = blocks.a, blocks.b, float(blocks.a.sum() * blocks.b.sum())
-    one = blocks.sweep(state.phi, state.g, careful=True, tick=watch.sweep(state.gap))
-    g = one.g + eps * (blocks.lb - one.log_r2).clamp(max=0)
-    two = blocks.sweep(one.f, g, careful=True, hold=True, transport=True, tick=watch.sweep(state.gap))
+    n_iter = 0
+    for careful in (blocks.dtype == torch.float64 or blocks.exponents.plain is not None, True):  # where it costs little, at once
+        one = blocks.sweep(state.phi, state.g, careful=careful, tick=watch.sweep(state.gap))
+        g = one.g + eps * (blocks.lb - one.log_r2).clamp(max=0)
+        two = blocks.sweep(one.f, g, careful=True, hold=True, transport=True, tick=watch.sweep(state.gap))
+        n_iter += 2
+        # rows and columns must not exceed a and b: what float32 let slip is scaled away, if it is little
+        over = max(1.0, float((two.r1 / a).max()), float((two.log_r2 - blocks.lb).max().exp()))
+        if over - 1 <= tol / 20:
+            break
+    two = Sweep(
+        two.f - eps * math.log(over), g, two.r1 / over, two.log_r2 - math.log(over), two.coupled, two.transport / over, two.left_out
+    )
     r2, mass = two.log_r2.exp(), float(two.r1.sum())
     left, right = (a - two.r1).clamp(min=0), (b - r2).clamp(min=0)
     transport, bound = two.transport, float(two.r1 @ two.f + r2 @ g) / eps - two.transport / eps - mass + sizes
@@ -140,7 +150,7 @@ def _balanced(level: Level, state: State, watch: Watch) -> Found:
     gap = max(sum(parts.values()) - max(level.dual(one), level.dual(two)), 0.0)
     certificate = gap / max(abs(sum(parts.values())), mass + missing, 1e-12)
     error = float((one.log_r2.exp() - b).abs().sum() / b.sum())
-    return Found(two.f, g, left, right, two.r1 + left, r2 + right, parts, certificate, error, n_iter=2)
+    return Found(two.f, g, left, right, two.r1 + left, r2 + right, parts, certificate, error, n_iter)
 
 
 def _unproved(level: Level, last: Sweep | None, phi: Tensor, g: Tensor, n_iter: int) -> Found:
