@@ -312,10 +312,8 @@ def batch(seed: int) -> None:
                 its = float(np.abs(np.stack(loop()) - best.P).sum() / best.P.sum())
                 if its <= error or stop == 1e-5:
                     ms, theirs = in_turns(ours_at_once, loop)
-                    print(
-                        found = f"{theirs:.1f} ms, L1 error {its:.1e}; ours {ms:.1f} ms, {theirs / ms:.2f} times as fast"
-                        print(f"  POT {method} {stop:g}: {found}")
-                    )
+                    found = f"{theirs:.1f} ms, L1 error {its:.1e}; ours {ms:.1f} ms, {theirs / ms:.2f} times as fast"
+                    print(f"  POT {method} {stop:g}: {found}")
                     break
 
 
