@@ -47,10 +47,9 @@ class PlanView(View):
         on_line = self._on_line(arrays)
         if on_line:
             x, y = f32(arrays["x"])[:, 0], f32(arrays["y"])[:, 0]
-            low, high = span(x, y, pad=0.1)
+            xs, ys = span(x, pad=0.1), span(y, pad=0.1)
             k = bins(min(len(x), len(y)))
-            z, at = binned(P, x, y, k, low, high), _centres(low, high, k)
-            across, down = at, at
+            z, across, down = binned(P, x, y, k, xs, ys), _centres(ys[0], ys[1], k), _centres(xs[0], xs[1], k)
         else:
             rows, columns = (_order(arrays, name, P.shape[side]) for side, name in enumerate(("x", "y")))
             P, a, b = P[rows][:, columns], a[rows], b[columns]
@@ -76,7 +75,7 @@ class PlanView(View):
         r, c = carried(P)
         for name, color, whole, part, n in (("source", SOURCE, a, r, 0), ("target", TARGET, b, c, 1)):
             if on_line:
-                points = (x, y)[n]
+                points, (low, high) = (x, y)[n], (xs, ys)[n]
                 sigma = 0.014 * (high - low)
                 along = _centres(low, high, GRID_POINTS)
                 heights = [density(points, mass * len(points), low, high, sigma) for mass in (whole, part)]
@@ -89,9 +88,8 @@ class PlanView(View):
         on_line = self._on_line(arrays)
         start = EDGE if marginals else 0.0
         if on_line:
-            ends = span(arrays["x"], arrays["y"], pad=0.1)
-            across = axis("target position", domain=[start, 1], range=ends, side="bottom")
-            down = axis("source position", domain=[0, 1 - start], range=ends)
+            across = axis("target position", domain=[start, 1], range=span(arrays["y"], pad=0.1), side="bottom")
+            down = axis("source position", domain=[0, 1 - start], range=span(arrays["x"], pad=0.1))
         else:
             across = axis("target points, along the cloud", domain=[start, 1], showticklabels=False)
             down = axis("source points, along the cloud", domain=[0, 1 - start], autorange="reversed", showticklabels=False)

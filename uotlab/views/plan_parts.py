@@ -70,9 +70,12 @@ def bins(n: int) -> int:
     return int(np.clip(n // 5, 24, 100))
 
 
-def binned(P: np.ndarray, x: np.ndarray, y: np.ndarray, k: int, low: float, high: float) -> np.ndarray:
-    """P summed over k x k cells of positions x (n,) and y (m,) in [low, high]; rows are x."""
-    i, j = (np.clip(((v - low) / max(high - low, 1e-30) * k).astype(np.intp), 0, k - 1) for v in (x, y))
+def binned(P: np.ndarray, x: np.ndarray, y: np.ndarray, k: int, xs: Sequence[float], ys: Sequence[float]) -> np.ndarray:
+    """P summed over k x k cells of positions x (n,) in xs = [low, high] and y (m,) in ys; rows are x."""
+    places = []
+    for values, (low, high) in ((x, xs), (y, ys)):
+        places.append(np.clip(((values - low) / max(high - low, 1e-30) * k).astype(np.intp), 0, k - 1))
+    i, j = places
     return np.bincount((i[:, None] * k + j[None]).ravel(), weights=f32(P).ravel(), minlength=k * k).reshape(k, k)
 
 
