@@ -16,6 +16,7 @@ from uotlab.plans.compiled import compile_into, exp64
 from uotlab.plans.sweeps import absorb, sweep
 
 DEPTH = 6  #: of the Anderson acceleration
+WILD = 1e4  #: a coefficient of its combination that is no longer trusted
 PATIENCE = 400  #: sweeps without the gap falling by a tenth, after which they end
 
 
@@ -27,6 +28,15 @@ def shift(la, lb, f, g, r1, r2):
     log_b = log_mass(lb, g, r2)
     weight = r2 if r1 == np.inf else (r1 if r2 == np.inf else r1 * (r2 / (r1 + r2)))
     return weight * (log_a - log_b)
+
+
+def middle(b, g, new):
+    """The mean of new - g under b."""
+    moved, mass = 0.0, 0.0
+    for j in range(len(b)):
+        moved += b[j] * (new[j] - g[j])
+        mass += b[j]
+    return moved / mass
 
 
 def log_mass(la, f, r):
@@ -153,6 +163,8 @@ def iterate(C, K, a, b, f, g, eps, scale, r1, r2, most, target, check, reach, ti
             break
         # one step of the map g -> T(g), its residual, and Anderson's combination of the last of them
         moved = shift(la, lb, f, new, r1, r2)
+        if r1 == np.inf and r2 == np.inf:  # any constant is as good: the combination below must not let it run away
+            moved = middle(b, g, new)
         size = 0.0
         for j in range(m):
             new[j] -= moved
@@ -197,7 +209,12 @@ def iterate(C, K, a, b, f, g, eps, scale, r1, r2, most, target, check, reach, ti
                 for j in range(m):
                     t += b[j] * dR[k, j] * rest[j]
                 right[k] = t
-            if solve_small(gram, right, held, ridge):
+            usable = solve_small(gram, right, held, ridge)
+            for k in range(held):
+                usable = usable and abs(right[k]) < WILD
+            if not usable:  # nearly dependent differences: begin the memory anew
+                held, slot, size_before = 0, 0, np.inf
+            else:
                 for k in range(held):
                     for j in range(m):
                         g[j] -= right[k] * dT[k, j]
@@ -212,5 +229,5 @@ def accelerated() -> Any:
     """`iterate`, compiled."""
     sweeps.compile_sweeps()
     globals().update(absorb=sweeps.absorb, sweep=sweeps.sweep)
-    compile_into(globals(), ("log_mass", "shift", "gap_of", "solve_small", "iterate"))
+    compile_into(globals(), ("log_mass", "shift", "middle", "gap_of", "solve_small", "iterate"))
     return iterate

@@ -1,7 +1,7 @@
 """Dense Sinkhorn on a cost matrix: coarser temperatures first, then accelerated sweeps until the certificate is small enough.
 
-On the CPU sweeps are compiled (`sweeps`), in float32 first, and go on in float64 where float32 cannot get further, and without
-acceleration where that stalls. On other devices torch does the iterations (`absorbed`).
+On the CPU sweeps are compiled (`sweeps`), in float32 first, and go on in float64 where float32 cannot get further, then
+by Newton's method (`newton`), then without acceleration. On other devices torch does the iterations (`absorbed`).
 Reference: chizat2018scaling, Algorithm 1; sejourne2022faster, Section 3 (the shift); walker2011anderson, Section 2.
 """
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from uotlab.costs import Cost, Feature, SquaredEuclidean
 from uotlab.penalty import Penalty
+from uotlab.plans import newton
 from uotlab.plans.absorbed import Absorbed
 from uotlab.plans.accelerated import accelerated
 from uotlab.plans.certificate import Certified, certified
@@ -80,7 +81,7 @@ class Search:
         self.max_iter, self.dtype, self.check = max_iter, dtype, check
         self.progress, self.cancel, self.cancelled = progress, cancel, False
         self.f, self.g = a.new_zeros(len(a)), b.new_zeros(len(b))
-        self.n_iter, self.gap, self.depth = 0, math.inf, 6
+        self.n_iter, self.gap, self.depth, self.polished = 0, math.inf, 6, False
         self.kernel: Tensor | None = None
 
     def run(self, init: tuple[Tensor, Tensor] | None, certify: bool = False) -> Certified | None:
@@ -122,6 +123,12 @@ class Search:
         if self.C.dtype == torch.float32:
             self.C, self.kernel = self.C.double(), None
             return True
+        if not self.polished:  # sweeps no longer get on: Newton's method does, where it can be afforded
+            self.polished = True
+            better = newton.finish(self.C, self.unit, self.a, self.b, self.g, self.eps, self.penalty, self.tol / 50)
+            if better is not None:
+                self.f, self.g = better
+                return True
         if self.depth > 0:
             self.depth = 0
             return True
