@@ -184,3 +184,96 @@ def test_potentials_of_points_without_mass_satisfy_the_update(rho1, rho2):
     tiny = sinkhorn(X, Y, a + 1e-14 * (a == 0), b + 1e-14 * (b == 0), eps=0.1, rho1=rho1, rho2=rho2, tol=1e-10)
     for exact, near in ((plan.f - plan.f[-1], tiny.f - tiny.f[-1]), (plan.g - plan.g[-1], tiny.g - tiny.g[-1])):
         assert exact == pytest.approx(near, abs=1e-3 * plan.cost_scale)
+
+
+def test_one_dimensional_gaussians_of_different_masses_extrapolated():
+    """METHODS section 0: value(eps) = v0 + c1 eps log(1/eps) + c2 eps; here v0 = .85869 with masses 1 and 1.4."""
+    grid = np.linspace(-3.5, 4, 400)[:, None]
+    a, b = (np.exp(-((grid[:, 0] - m) ** 2) / (2 * s * s)) for m, s in ((0, 0.8), (1.5, 0.5)))
+    a, b = a / a.sum(), 1.4 * b / b.sum()
+    eps = np.array([0.04, 0.02, 0.01])
+    values = [sinkhorn(grid, grid, a, b, eps=e, rho1=1, rho2=1, scale_cost=False, tol=1e-9).unregularised for e in eps]
+    v0, *_ = np.linalg.solve(np.stack([np.ones(3), eps * np.log(1 / eps), eps], 1), values)
+    assert v0 == pytest.approx(0.85869, abs=1e-4)
+
+
+def test_balanced_on_a_line_is_the_sorted_matching():
+    x, y = RNG.permutation(np.arange(40.0))[:, None], RNG.permutation(3 * np.arange(40.0) - 20)[:, None]
+    plan = sinkhorn(x, y, eps=0.002)
+    assert (plan.P.argmax(1)[np.argsort(x[:, 0])] == np.argsort(y[:, 0])).all()
+    wanted = ((np.sort(x[:, 0]) - np.sort(y[:, 0])) ** 2).mean()
+    # below the optimum of the problem without entropy, and above it by at most eps log n
+    assert wanted - 1e-4 * plan.cost_scale <= plan.parts["transport"] <= wanted + 0.002 * plan.cost_scale * math.log(40)
+
+
+def test_two_diracs_whose_masses_are_let_go_on_one_side():
+    """With the source held its mass is the plan's: value <C> + rho2 KL(a | b) for one point a side."""
+    plan = sinkhorn([[0.0]], [[2.0]], a=[1.5], b=[1.0], eps=1e-3, rho2=2.0, scale_cost=False)
+    assert plan.mass == pytest.approx(1.5)
+    assert plan.unregularised == pytest.approx(1.5 * 4 + 2 * (1.5 * math.log(1.5) - 1.5 + 1), rel=1e-6)
+
+
+def test_a_plan_that_is_not_good_enough_says_so():
+    with pytest.warns(UserWarning, match="larger eps, a smaller rho or more max_iter"):
+        plan = sinkhorn(X, Y, eps=0.001, max_iter=3)
+    assert not plan.converged
+    assert plan.n_iter == 3
+    assert np.isfinite(plan.P).all()
+
+
+def test_progress_and_cancel():
+    shares: list[float] = []
+    plan = sinkhorn(X, Y, eps=0.002, progress=shares.append)
+    assert plan.converged
+    assert shares == sorted(shares)
+    assert 0 <= shares[0] <= shares[-1] <= 1
+    stopped = sinkhorn(X, Y, eps=0.002, cancel=lambda: True)  # no warning: it was asked for
+    assert not stopped.converged
+    assert stopped.n_iter < plan.n_iter
+    assert np.isfinite(stopped.P).all()
+
+
+def test_a_near_permutation_is_finished_by_newton():
+    """Twice as many points on one side, held on both: plain Sinkhorn takes millions of steps, the acceleration stalls."""
+    rng = np.random.default_rng(0)
+    plan = sinkhorn(rng.normal(size=(26, 2)), rng.normal(size=(13, 2)), eps=0.01, tol=1e-8)
+    assert plan.converged
+
+
+def test_a_wild_start_is_safe():
+    for start in (
+        (np.full(60, 1e9), np.linspace(-1e9, 1e9, 70)),
+        (np.zeros(60), np.linspace(-50, 50, 70)),
+        (np.zeros(60), np.full(70, 1e6)),
+    ):
+        for rho in (0.1, math.inf):
+            plan = sinkhorn(X, Y, eps=0.01, rho1=rho, rho2=rho, init=start)
+            assert plan.converged
+            assert plan.value == pytest.approx(sinkhorn(X, Y, eps=0.01, rho1=rho, rho2=rho).value, rel=1e-5)
+
+
+def test_compiled_loops_are_kept_for_all_their_sources():
+    """The file on disk belongs to a digest of every module with compiled functions; numba by itself looks at one of them."""
+    from uotlab.plans.accelerated import accelerated
+    from uotlab.plans.compiled import sources
+    from uotlab.plans.passes import passes
+
+    for function in (accelerated(), passes().fill):
+        assert function._cache._cache_file._source_stamp == sources()
+
+
+@pytest.mark.parametrize("kind", ["exp32", "exp64", "log32", "log64"])
+def test_own_exponentials(kind):
+    from uotlab.plans import compiled
+    from uotlab.plans.passes import passes
+
+    passes()
+    function, real = getattr(compiled, kind), np.float32 if kind.endswith("32") else np.float64
+    most = {"exp32": 86.0, "exp64": 700.0}.get(kind, 80.0)
+    points = np.concatenate([np.linspace(-most, most, 4001), np.linspace(-1e-3, 1e-3, 101)]).astype(real)
+    if kind.startswith("log"):
+        points = np.exp(points)
+        assert np.abs([function(p) - np.log(np.float64(p)) for p in points]).max() < (1e-5 if real is np.float32 else 3e-14)
+    else:
+        wanted = np.exp(points.astype(np.float64))
+        assert np.abs([function(p) for p in points] / wanted - 1).max() < (3e-7 if real is np.float32 else 1e-13)
