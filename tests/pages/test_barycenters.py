@@ -104,6 +104,13 @@ def test_every_kind_opens_by_its_tab():
         finished(task)
 
 
+def test_numbers_beyond_the_widgets_are_brought_into_their_range():
+    at = opened(kind="densities", m="gaussian,4.9,0.05,20,0.9;box,-4.9,9")
+    assert setup_of(at).measures == ("gaussian,4.5,0.1,10,0.5", "box,-4.5,3")
+    at = opened(kind="clouds", method="free-support", m="ring,99,0,50;ring,0,-99,0.01")
+    assert setup_of(at).measures == ("ring,10,0,10", "ring,0,-10,0.1")
+
+
 def test_nonsense_in_the_address_is_told():
     at = opened(kind="densities", m="gaussian,a,b;box,1,1")
     assert any("makes no sense" in w.value for w in at.warning)

@@ -53,6 +53,8 @@ def _task(setup: Setup) -> work.Task | None:
     key = setup.model_dump_json()
     if task is not None and task.key == key:
         return task.look()
+    if task is not None:
+        task.cancel()  # nothing of it is shown any more
     asked = st.session_state.pop("b_start", False) if setup.kind == "rows" else setup.kind != "densities"
     return _begin(setup) if asked else None
 

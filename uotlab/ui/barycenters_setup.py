@@ -18,6 +18,8 @@ from uotlab.ui.tau import RHOS, nearest, rho_text
 from uotlab.views.barycenter import measure_color
 
 OWN = ("cost", "rho1", "rho2", "seed")  #: fields that have widgets of their own, or none
+LIMITS = {"mean": (-4.5, 4.5), "width": (0.1, 3.0), "mass": (0.1, 10.0), "outlier": (0.0, 0.5)}  #: of a density's numbers
+PLACE = {"x": (-10.0, 10.0), "y": (-10.0, 10.0), "size": (0.1, 10.0)}  #: of a cloud's
 EPS = (0.1, 0.05, 0.02, 0.01, 0.005, 0.002)
 
 
@@ -80,18 +82,20 @@ def _density(i: int, text: str) -> str:
     except InputError as error:
         tell(str(error))
         made = density_from_text(FIRST["densities"][i])
-    _mark(i, f"Measure {i + 1}")
-    for key, value in (("shape", made.shape), ("mean", made.mean), ("width", made.width), ("mass", made.mass), ("outlier", made.outlier)):
-        start_with(f"b.{i}.{key}", value)
-    first, second, third, more = st.columns([5, 4, 4, 2], vertical_alignment="bottom", gap="small")
+    start_with(f"b.{i}.shape", made.shape)
+    for key, (low, high) in LIMITS.items():
+        start_with(f"b.{i}.{key}", min(max(float(getattr(made, key)), low), high))
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        _mark(i, f"Measure {i + 1}: shape, centre, width")
+        more = st.popover("", icon=":material/more_horiz:", help="Mass and outlier", type="tertiary")
+    first, second, third = st.columns([6, 4, 4], gap="small")
     shape = first.selectbox("Shape", list(SHAPES), key=f"b.{i}.shape", label_visibility="collapsed")
-    mean = second.number_input("Mean", -4.5, 4.5, step=0.25, format="%g", key=f"b.{i}.mean", label_visibility="collapsed", help="Position")
-    width = third.number_input("Width", 0.1, 3.0, step=0.1, format="%g", key=f"b.{i}.width", label_visibility="collapsed")
-    with more.popover("", icon=":material/more_horiz:", help="Mass and outlier"):
-        mass = st.number_input(
-            "Mass", 0.1, 10.0, step=0.5, format="%g", key=f"b.{i}.mass", help="Methods that carry all mass need equal ones"
-        )
-        outlier = st.slider("Share of it far away, at 4.5", 0.0, 0.5, step=0.05, key=f"b.{i}.outlier")
+    mean = second.number_input("Centre", *LIMITS["mean"], step=0.25, format="%g", key=f"b.{i}.mean", label_visibility="collapsed")
+    width = third.number_input("Width", *LIMITS["width"], step=0.1, format="%g", key=f"b.{i}.width", label_visibility="collapsed")
+    mass = more.number_input(
+        "Mass", *LIMITS["mass"], step=0.5, format="%g", key=f"b.{i}.mass", help="Methods that carry all mass need equal ones"
+    )
+    outlier = more.slider("Share of it far away, at 4.5", *LIMITS["outlier"], step=0.05, key=f"b.{i}.outlier")
     return text_of_density(Density(shape, float(mean), float(width), float(mass), float(outlier)))
 
 
@@ -111,13 +115,12 @@ def _cloud(i: int, text: str) -> str:
     values = dict(zip(("x", "y", "size"), map(float, numbers), strict=True))
     start_with(f"b.{i}.cloud", name)
     for key, value in values.items():
-        start_with(f"b.{i}.{key}", value)
+        start_with(f"b.{i}.{key}", min(max(value, PLACE[key][0]), PLACE[key][1]))
     _mark(i, f"Cloud {i + 1}: outline, centre x and y, size")
     columns = st.columns([4, 3, 3, 3], gap="small")
     name = columns[0].selectbox("Outline", CLOUDS, key=f"b.{i}.cloud", label_visibility="collapsed")
-    limits = {"x": (-10.0, 10.0), "y": (-10.0, 10.0), "size": (0.1, 10.0)}
     found = [
-        column.number_input(key, *limits[key], step=0.5, format="%g", key=f"b.{i}.{key}", label_visibility="collapsed")
+        column.number_input(key, *PLACE[key], step=0.5, format="%g", key=f"b.{i}.{key}", label_visibility="collapsed")
         for column, key in zip(columns[1:], values, strict=True)
     ]
     return ",".join([name, *(f"{v:g}" for v in found)])

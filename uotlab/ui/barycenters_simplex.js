@@ -71,6 +71,7 @@ class Field {
   constructor(root) {
     this.svg = root.querySelector("svg");
     this.numbers = root.querySelector(".uot-simplex-numbers");
+    this.pending = new Set(); // sent, and not come back yet
     this.svg.addEventListener("pointerdown", (event) => this.press(event));
     this.svg.addEventListener("pointermove", (event) => this.dragging && this.to(this.at(event)));
     for (const name of ["pointerup", "pointercancel"]) this.svg.addEventListener(name, () => this.release());
@@ -80,12 +81,15 @@ class Field {
   draw(data, send) {
     this.send = send;
     const fresh = JSON.stringify([data.names, data.colors]) !== this.drawn;
-    // what comes back while a person still moves the point is old
-    if (!fresh && (this.dragging || this.timer || JSON.stringify(data.weights) === this.told)) return;
+    const text = JSON.stringify(data.weights);
+    // what comes back while a person still moves the point, or of an earlier move, is old
+    const echo = this.pending.has(text);
+    if (text === this.told) this.pending.clear();
+    if (!fresh && (this.dragging || this.timer || echo || text === this.told)) return;
     this.data = data;
     this.corners = corners(data.weights.length);
     this.weights = data.weights;
-    this.told = JSON.stringify(data.weights);
+    this.told = text;
     if (fresh) this.build();
     this.drawn = JSON.stringify([data.names, data.colors]);
     this.show();
@@ -161,6 +165,7 @@ class Field {
     const text = JSON.stringify(this.weights);
     if (text === this.told) return;
     this.told = text;
+    this.pending.add(text);
     this.send({ weights: this.weights });
   }
 

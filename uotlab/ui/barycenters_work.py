@@ -14,7 +14,7 @@ from uotlab.errors import InputError
 from uotlab.plans.barycenters.result import BarycenterResult
 from uotlab.plans.solver import Cancel, Progress
 
-PATIENCE = 60.0  #: s without anyone looking after which a task ends
+PATIENCE = 90.0  #: s without anyone looking after which a task ends; hidden pages look about once a minute
 KEPT = 24  #: tasks whose results are kept
 Compute = Callable[[Progress, Cancel], BarycenterResult]
 
