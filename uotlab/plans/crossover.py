@@ -14,18 +14,34 @@ from torch import Tensor
 from uotlab.plans.pot import pot
 
 MOST = 16  #: pairs that are kept, as a multiple of n + m
-SHARES = (1e-8, 1e-6, 1e-4, 1e-3, 1e-2)  #: what share of a point's mass makes a pair matter, the first that leaves few enough
+SHARES = (
+    1e-9,
+    1e-8,
+    1e-7,
+    1e-6,
+    1e-5,
+    1e-4,
+    1e-3,
+    1e-2,
+)  #: what share of a point's mass makes a pair matter, the first that leaves few enough
 ENOUGH = 0.9  #: of the mass, that these pairs carry together
 CACHE = 2**18  #: numbers worked on at a time, so that they stay near the processor
 
 
 def support(P: Tensor, a: Tensor, b: Tensor) -> Tensor | None:
-    """Which pairs of P matter, bool (n, m), at most MOST (n + m) of them; None where P is too blurred for that."""
-    most = MOST * sum(P.shape)
+    """Which pairs of P matter, bool (n, m), about MOST (n + m) of them at most; None where P is too blurred for that."""
+    n, m = P.shape
+    step = max(n * m // CACHE, 1)  # some rows say which share to take: each look at all of them costs as much as a step
+    few, most = P[::step], MOST * (n + m) * -(-n // step) // n
+
+    thresholds = (a.to(P), b.to(P))
     for share in SHARES:
-        held = P > torch.minimum((share * a).to(P)[:, None], (share * b).to(P)[None])
-        if int(held.sum()) <= most:
-            return held if float(P[held].sum()) >= ENOUGH * float(P.sum()) else None
+        if int((few > share * torch.minimum(thresholds[0][::step, None], thresholds[1][None])).sum()) <= most:
+            found, mass = torch.empty(n, m, dtype=torch.bool, device=P.device), 0.0
+            for k in _blocks(P, m):
+                torch.gt(P[k], share * torch.minimum(thresholds[0][k, None], thresholds[1][None]), out=found[k])
+                mass += float((P[k] * found[k]).sum())
+            return found if mass >= ENOUGH * float(P.sum()) else None
     return None
 
 
@@ -66,9 +82,10 @@ def best_plan(
         if not bool(add.any()):
             break
         rows = add.nonzero()[:, 0]
-        flat[rows * m + (C[rows] - g).argmin(1)] = True
+        flat[rows * m + torch.cat([(C[rows[k]] - g).argmin(1) for k in _blocks(rows, m)])] = True
         columns = (column_minima(C, f) < g - 1e-12).nonzero()[:, 0]
-        flat[(C[:, columns] - f[:, None]).argmin(0) * m + columns] = True
+        if len(columns):
+            flat[_column_places(C, f, columns) * m + columns] = True
     flow = flow.tocoo()
     P = torch.zeros_like(C)
     P[torch.from_numpy(flow.row).long(), torch.from_numpy(flow.col).long()] = torch.from_numpy(flow.data)
@@ -76,18 +93,32 @@ def best_plan(
 
 
 def row_minima(C: Tensor, g: Tensor) -> Tensor:
-    """min_j C_ij - g_j, (n,), a few rows at a time."""
-    rows = max(CACHE // C.shape[1], 1)
-    return torch.cat([(C[k : k + rows] - g).amin(1) for k in range(0, len(C), rows)])
+    """min_j C_ij - g_j, (n,)."""
+    return torch.cat([(C[k] - g).amin(1) for k in _blocks(C, C.shape[1])])
 
 
 def column_minima(C: Tensor, f: Tensor) -> Tensor:
-    """min_i C_ij - f_i, (m,), a few rows at a time."""
-    rows = max(CACHE // C.shape[1], 1)
+    """min_i C_ij - f_i, (m,)."""
     least = torch.full_like(C[0], torch.inf)
-    for k in range(0, len(C), rows):
-        least = torch.minimum(least, (C[k : k + rows] - f[k : k + rows, None]).amin(0))
+    for k in _blocks(C, C.shape[1]):
+        least = torch.minimum(least, (C[k] - f[k, None]).amin(0))
     return least
+
+
+def _column_places(C: Tensor, f: Tensor, columns: Tensor) -> Tensor:
+    """The rows where C_ij - f_i is least, for some columns."""
+    least, where = torch.full_like(C[0, columns], torch.inf), torch.zeros_like(columns)
+    for k in _blocks(C, C.shape[1]):
+        part = (C[k][:, columns] - f[k, None]).min(0)
+        lower = part.values < least
+        least, where = torch.where(lower, part.values, least), torch.where(lower, part.indices + k.start, where)
+    return where
+
+
+def _blocks(rows: Tensor, m: int) -> list[slice]:
+    """Rows of m numbers a few at a time: what fits near the processor is worked on several times as fast."""
+    step = max(CACHE // m, 1)
+    return [slice(k, k + step) for k in range(0, len(rows), step)]
 
 
 def corner(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

@@ -32,7 +32,7 @@ from uotlab.plans.setting import check_equal, positive, setting
 from uotlab.plans.solver import SOLVERS, Cancel, Progress, Solver
 
 Domain = Literal["auto", "log", "exp"]
-FIRST, LATER = 10, 1.5  #: the iteration of the first look at the certificate, and the factor to the next
+FIRST, LATER = 8, 1.5  #: the iteration of the first look at the certificate, and the factor to the next
 CACHE = 2**18  #: numbers worked on at a time, so that they stay near the processor
 LEAST = {torch.float32: -80.0, torch.float64: -700.0}  #: exponents below give numbers with which a processor is slow
 FAR = 60.0  #: a step of a logarithm beyond this is too far for float32 kernels
@@ -275,17 +275,19 @@ class Steps:
     def _exp_step(self) -> None:
         assert self.G is not None
         Q = self.P.mul_(self.G)
-        v = self.lv.exp() if self.warm else torch.full_like(self.lv, 1 / len(self.lv))
-        u = v[:0]
+        a, b = self.a.to(Q), self.b.to(Q)
+        v = self.lv.exp().to(Q) if self.warm else torch.full_like(b, 1 / len(b))
+        u = a
         for _ in range(self.inner):
-            u = self.a / torch.mv(Q, v.to(Q)).double()
-            v = self.b / torch.mv(Q.t(), u.to(Q)).double()
-        if not bool(torch.isfinite(u).all() and torch.isfinite(v).all() and (v > 0).all()):
+            u = a / torch.mv(Q, v)
+            v = b / torch.mv(Q.t(), u)
+        lu, lv = u.double().log(), v.double().log()
+        if not math.isfinite(float(lu.sum() + lv.sum())):
             self.G = None  # a whole row or column has vanished: F and H still know the way
             return self._log_step()
-        self.lu, self.lv = u.log(), v.log()
-        self.F, self.H = self.F + self.lu, self.H + self.lv
-        self.P = Q.mul_(u.to(Q)[:, None]).mul_(v.to(Q)[None])
+        self.lu, self.lv = lu, lv
+        self.F, self.H = self.F + lu, self.H + lv
+        self.P = Q.mul_(u[:, None]).mul_(v[None])
 
 
 def _exponents(C: Tensor, f: Tensor, h: Tensor, rate: float, out: Tensor | None = None) -> Tensor:
