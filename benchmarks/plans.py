@@ -4,10 +4,10 @@
 
 From points and masses to a plan, whole calls (costs divided by their mean, eps = .01, tau = rho / (rho + eps) on both sides). Each solver
 runs at the loosest of its tolerances whose plan reaches an objective error of 1e-4 and a marginal error of 1e-3 (L1 over the mass)
-against a float64 plan with a certificate of 1e-10 (1e-8 where tau = 1), on each seed by itself. Figures are medians of `--repeat` runs in turns, then of the
-seeds. ott is compiled and warm before it is timed, and gets C - eps log a - eps log b, its reference being the counting measure;
-its kernel mode ends in NaN here or never and is left out, as are POT in float32, whose kernel underflows,
-and POT's `sinkhorn_stabilized` where unbalanced, which is wrong.
+against a float64 plan with a certificate of 1e-10 (1e-8 where tau = 1), on each seed by itself. Figures are medians of `--repeat` runs
+in turns, then of the seeds. ott is compiled and warm before it is timed, and gets C - eps log a - eps log b, its reference being the
+counting measure; its kernel mode ends in NaN here or never and is left out, as are POT in float32, whose kernel underflows, and POT's
+`sinkhorn_stabilized` where unbalanced, which is wrong. The mini-batch plan of UOT-FM is measured first.
 """
 
 import argparse
