@@ -5,7 +5,7 @@ lose no digits to cancellation. numba compiles it at its first use and keeps the
 """
 
 import math
-from functools import cache
+import threading
 from typing import Any
 
 import numpy as np
@@ -149,17 +149,25 @@ class QuickRows:
         return bits if done else None
 
 
-@cache
+_lock = threading.Lock()
+
+
 def compiled() -> Any:
     """`cell_sweep`, compiled."""
+    here = globals()
+    with _lock:
+        for name in ("exp2", "exponents", "exponentials", "plane", "add", "cell_sweep"):
+            if not hasattr(here[name], "py_func"):
+                here[name] = _compile(here[name], fast=name != "cell_sweep")
+    return here["cell_sweep"]
+
+
+def _compile(function: Any, fast: bool) -> Any:
     from numba import njit
 
-    here = globals()
-    for name in ("exp2", "exponents", "exponentials", "plane", "add", "cell_sweep"):
-        # without NaN the minimum of two numbers is one instruction; `cell_sweep` itself has to see them
-        how: dict[str, Any] = {"fastmath": name != "cell_sweep", "error_model": "numpy", "nogil": True}
-        try:
-            here[name] = njit(cache=True, **how)(here[name])
-        except RuntimeError:  # no folder to keep the result in
-            here[name] = njit(**how)(here[name])
-    return here["cell_sweep"]
+    # without NaN the minimum of two numbers is one instruction; `cell_sweep` itself has to see them
+    how: dict[str, Any] = {"fastmath": fast, "error_model": "numpy", "nogil": True}
+    try:
+        return njit(cache=True, **how)(function)
+    except RuntimeError:  # no folder to keep the result in: compile anew in every process
+        return njit(**how)(function)
