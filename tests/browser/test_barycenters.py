@@ -10,10 +10,10 @@ SHAPE = """(key) => {
   const trace = graph && graph.data && graph.data.find(t => t.name === 'barycenter');
   return trace ? Array.from(trace.y).map(v => Math.round(v * 1e4)).join() : '';
 }"""
-INKED = """() => {
+DONE = """() => {
   const graph = document.querySelector('.st-key-b_live_rows .uot-graph');
-  const trace = graph && graph.data && graph.data.find(t => t.name === 'images');
-  return trace ? Array.from(trace.z, row => Array.from(row).filter(v => v >= 0).length).reduce((a, b) => a + b, 0) : 0;
+  const trace = graph && graph.data && graph.data.find(t => t.name === 'titles');
+  return trace ? trace.text.length : 0;
 }"""
 
 
@@ -88,10 +88,10 @@ def test_images_are_averaged_in_the_background(page, server):
 
 def test_the_figure_fills_row_by_row_and_can_be_cancelled(page, server):
     open_page(page, server, "?kind=rows&digits=13&count=3&eps=0.1,0.02&p.iterations=2000&p.beta=0.02", "b_live_rows")
-    before = page.evaluate(INKED)
+    assert page.evaluate(DONE) == 0
     page.locator(".st-key-b_run button").click()
     page.locator(".uot-task").wait_for(state="visible")
-    page.wait_for_function(f"({INKED})() > {before}")
+    page.wait_for_function(f"({DONE})() > 0")
     page.locator(".uot-task button").click()
     page.locator(".uot-task").wait_for(state="hidden")
     page.get_by_text(re.compile(r"Cancelled: \d of 6 are done")).wait_for()
