@@ -277,3 +277,40 @@ def test_own_exponentials(kind):
     else:
         wanted = np.exp(points.astype(np.float64))
         assert np.abs([function(p) for p in points] / wanted - 1).max() < (3e-7 if real is np.float32 else 1e-13)
+
+
+def test_the_loop_for_other_devices_finds_the_same_plans(monkeypatch):
+    from uotlab.plans.dense import Search
+
+    wanted = [sinkhorn(X, Y, eps=0.02, rho1=rho, rho2=rho).value for rho in (0.5, math.inf)]
+    monkeypatch.setattr(Search, "_compiled_sweeps", Search._torch_sweeps)
+    found = [sinkhorn(X, Y, eps=0.02, rho1=rho, rho2=rho) for rho in (0.5, math.inf)]
+    assert all(plan.converged for plan in found)
+    assert [plan.value for plan in found] == pytest.approx(wanted, rel=3e-6)
+
+
+def test_rough_plans_are_plans_over_their_largest_entry():
+    from uotlab.plans.sinkhorn import plan_matrix, rough_plan
+
+    C, a, b = torch.rand(7, 5, generator=torch.Generator().manual_seed(1)), torch.ones(7).double(), torch.full((5,), 2.0).double()
+    a[2], b[1] = 0, 0
+    f, g = torch.arange(7.0).double(), -torch.arange(5.0).double()
+    for cost in (C, C.double()):
+        P, log_top = rough_plan(cost, a, b, f, g, 0.1)
+        assert P.dtype == cost.dtype
+        assert torch.allclose(P.double() * log_top.exp(), plan_matrix(C.double(), a, b, f, g, 0.1), rtol=1e-4)
+        assert not P[2].any()
+        assert not P[:, 1].any()
+
+
+def test_no_iterations_at_all():
+    for rho in (1.0, math.inf):
+        with pytest.warns(UserWarning, match="after 0 iterations"):
+            plan = sinkhorn(X, Y, rho1=rho, rho2=rho, max_iter=0)
+        assert np.isfinite(plan.P).all()
+
+
+def test_warm_up():
+    from uotlab.plans.sinkhorn import warm_up
+
+    warm_up()

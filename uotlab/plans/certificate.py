@@ -97,10 +97,13 @@ def rough_plan(C: Tensor, a: Tensor, b: Tensor, f: Tensor, g: Tensor, eps: float
 
     A few times faster in float32, good to about 1e-5, and never all zero, however little mass is transported.
     """
-    if C.device.type == "cpu" and C.requires_grad is False:
+    if C.device.type == "cpu":
+        C = C.detach()
         P = torch.empty_like(C, memory_format=torch.contiguous_format)
         u, v = (f / eps + a.log()).double(), (g / eps + b.log()).double()
         top = passes().rough(C.contiguous().numpy(), 1.0 / eps, u.numpy(), v.numpy(), P.numpy())
+        if not bool((a > 0).all() and (b > 0).all()):  # the exponential stops short of zero
+            P[a == 0], P[:, b == 0] = 0, 0
         return P, torch.tensor(top, dtype=torch.float64)
     E = (f / eps + a.log()).to(C)[:, None] + (g / eps + b.log()).to(C)[None] - C / eps
     top = E.max()

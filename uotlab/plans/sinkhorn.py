@@ -29,7 +29,7 @@ from uotlab.plans.dense import Potentials, Search, cost_matrix, solve, spread
 from uotlab.plans.solver import SOLVERS, Cancel, Progress, Solver
 
 MOST_PAIRS = 2**30  #: entries of a plan: 8 GB in float64, and several of that size are held
-__all__ = ["Potentials", "Sinkhorn", "certify", "check_masses", "plan_matrix", "rough_plan", "round_plan", "sinkhorn", "solve"]
+__all__ = ["Potentials", "Sinkhorn", "certify", "check_masses", "plan_matrix", "rough_plan", "round_plan", "sinkhorn", "solve", "warm_up"]
 
 
 def sinkhorn(
@@ -143,6 +143,15 @@ class Sinkhorn(Solver):
             x, y, a, b, self.ground, self.eps, self.rho1, self.rho2, self.tol, max_iter=self.max_iter, init=init,
             progress=progress, cancel=cancel,
         )  # fmt: skip
+
+
+def warm_up() -> None:
+    """Solves tiny problems, so that a first plan need not wait for the loops to be compiled: seconds the first time on a machine."""
+    for kind in (torch.float32, torch.float64):
+        x = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]], dtype=kind)
+        for rho in (1.0, math.inf):
+            sinkhorn(x, x + 1, rho1=rho, rho2=rho)
+        rough_plan(torch.cdist(x, x), x[:, 0] + 1, x[:, 0] + 1, x[:, 0], x[:, 0], 1.0)
 
 
 def _dense(
