@@ -10,6 +10,8 @@ import uotlab
 from uotlab.penalty import Penalty
 from uotlab.plans.batched import Task, sinkhorn_batch
 from uotlab.plans.batched_sweeps import Together, together
+from uotlab.plans.certificate import certified
+from uotlab.plans.relaxed import relaxed
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(5, 40, 2)), RNG.normal(size=(5, 50, 2)) * 0.7 + 1
@@ -39,6 +41,17 @@ def test_each_problem_is_solved_to_its_certificate(dtype):
         np.testing.assert_allclose(plans.f[k], one.f, atol=0.1 * one.cost_scale)
     np.testing.assert_allclose(plans.scaling() * A, plans.P.sum(2), rtol=1e-6)
     np.testing.assert_allclose(plans.target_scaling() * B, plans.P.sum(1), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("rho1", "rho2"), [(0.05, 2.0), (math.inf, 0.5), (1e6, 1e6)])
+def test_the_quick_certificate_is_the_certificate(rho1, rho2):
+    cost, a, b = torch.tensor(C[0]), torch.tensor(A[0]), torch.tensor(B[0])
+    f, g = torch.tensor(RNG.normal(size=40)), torch.tensor(RNG.normal(size=50))
+    quick, slow = (way(cost, 2.0, a, b, f, g, 0.1, Penalty(rho1, rho2)) for way in (relaxed, certified))
+    assert quick.certificate == pytest.approx(slow.certificate, rel=1e-9)
+    assert dict(quick.parts) == pytest.approx(dict(slow.parts), rel=1e-9, abs=1e-12)
+    torch.testing.assert_close(quick.P, slow.P)
+    torch.testing.assert_close(quick.f, slow.f)
 
 
 def test_units_of_the_cost():

@@ -22,6 +22,7 @@ from uotlab.penalty import Penalty
 from uotlab.plans.batched_sweeps import together
 from uotlab.plans.certificate import Certified
 from uotlab.plans.dense import Search, spread
+from uotlab.plans.relaxed import relaxed
 from uotlab.plans.setting import positive
 from uotlab.plans.sinkhorn import check_masses
 from uotlab.plans.solver import Cancel, Progress
@@ -50,7 +51,13 @@ class Task:
         if start is not None and not whole:
             start = start[0][i], start[1][j]
         search = Search(C, self.mean, self.a[i], self.b[j], self.eps, self.penalty, tol, max_iter, work, cancel=cancel)
-        found = search.run(start, certify=True)
+        if math.isinf(self.penalty.rho2) or C.device.type != "cpu":
+            found = search.run(start, certify=True)
+        else:
+            search.run(start)
+            found = relaxed(search.C, self.mean, search.a, search.b, search.f, search.g, self.eps, self.penalty)
+            if not (found.certificate <= tol or search.n_iter >= max_iter or search.cancelled):
+                found = search.run((found.f, found.g), certify=True)
         assert found is not None
         if whole:
             return search, found
