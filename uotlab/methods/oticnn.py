@@ -27,6 +27,7 @@ from uotlab.plans.debiased import sinkhorn_divergence
 from uotlab.problem import Problem
 
 HELD = 400  #: points a side that choose the best model
+SELECT_EPS = 0.01  #: temperature of the divergence that chooses, in units of the run's mean cost
 
 
 def conjugate_loss(g_Tx: Tensor, x: Tensor, Tx: Tensor, a: Tensor) -> Tensor:
@@ -90,7 +91,7 @@ class OTICNN(Method):
     )
     penalty_weight: float = Field(1.0, ge=0, description="Weight of the penalty on the squared negative weights")
     pretrain: int = Field(200, ge=0, le=100_000, description="Steps that first bring ∇f to the identity on N(0, 3)")
-    inner_steps: int = Field(4, ge=1, le=100, description="Steps of f for each step of g")
+    inner_steps: int = Field(2, ge=1, le=100, description="Steps of f for each step of g")
     lr: float = Field(3e-3, gt=0, le=1, description="Learning rate at the start")
     lr_half: int = Field(500, ge=1, description="Steps after which the learning rate has fallen to 0.71 of its start (as 1/sqrt)")
     beta1: float = Field(0.5, ge=0, lt=1, description="Adam's first moment decay")
@@ -172,7 +173,8 @@ class OTICNN(Method):
         """Keep the averaged f where it has the least Sinkhorn divergence so far between T(held x) and held y."""
         held = self.held_batch(state)
         a, b = (p.double() / p.double().sum() for p in (held.a, held.b))
-        score = sinkhorn_divergence(state.f_ema.map(held.x), held.y, a, b, tol=1e-3)
+        eps = SELECT_EPS * state.cost.scale
+        score = sinkhorn_divergence(state.f_ema.map(held.x), held.y, a, b, eps, tol=1e-3, scale_cost=False)
         if score < float(state.best):
             state.best = state.best.new_tensor(score)
             state.f_best.load_state_dict(state.f_ema.state_dict())
