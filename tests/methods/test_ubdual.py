@@ -28,7 +28,7 @@ def solved():
 
 def test_dual_loss_at_sinkhorns_potentials(solved):
     """Minus the value of the entropic problem, all gradients 0, and higher anywhere else."""
-    x, y, plan, C = solved
+    _x, _y, plan, C = solved
     u, v = (p.clone().requires_grad_(True) for p in (plan.f, plan.g))
 
     def loss(u, v):
@@ -46,7 +46,7 @@ def test_dual_loss_at_sinkhorns_potentials(solved):
 @pytest.mark.parametrize("name", [n for n in DIVERGENCES if n not in ("tv", "softplus-raw")])
 def test_plan_and_factors_agree_at_the_optimum(name, solved):
     """Descending the loss gives P 1 / a = psi1*'(-u / rho1) and the same on the target: the equality that defines the optimum."""
-    x, y, _, C = solved
+    _x, _y, _, C = solved
     C, psi = C[:8, :8], DIVERGENCES[name]()
     u, v = (torch.zeros(8, dtype=torch.float64, requires_grad=True) for _ in range(2))
     optimiser = torch.optim.LBFGS([u, v], max_iter=300, tolerance_grad=1e-12, tolerance_change=1e-16, line_search_fn="strong_wolfe")
@@ -84,7 +84,7 @@ def test_projection_is_least_at_the_barycentric_map(solved):
 
 def test_projection_of_few_distances_is_that_of_all_pairs(solved):
     """The n distances of squared costs have the gradient of all n m pairs, of sum_ij d(y_j, T(x_i)) P_ij / sum P."""
-    x, y, plan, C = solved
+    _x, y, plan, C = solved
     Tx = torch.randn(12, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(3)).requires_grad_(True)
     cost = make_cost("sqeuclidean")
     (few,) = torch.autograd.grad(projection_loss(Tx, y, plan.f, plan.g, C, 0.3, cost), Tx)
