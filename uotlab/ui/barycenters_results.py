@@ -12,6 +12,7 @@ from uotlab.engine.spec import Snapshot
 from uotlab.errors import InputError
 from uotlab.plans.barycenters.base import BARYCENTERS, barycenter
 from uotlab.plans.barycenters.result import BarycenterResult
+from uotlab.plans.pot import pot
 from uotlab.plans.solver import Cancel, Progress
 from uotlab.ui.barycenters_state import Setup, measures_of, names_of
 from uotlab.ui.barycenters_work import Cell, Task
@@ -44,6 +45,7 @@ def quick(text: str) -> tuple[BarycenterResult, list[Named], str | None]:
         InputError: the chosen method cannot answer.
     """
     setup = Setup.model_validate_json(text)
+    pot()  # the first import takes a second, which is nobody's time
     measures, x = measures_of(setup)
     found = barycenter(setup.method, measures, setup.weights, x, **dict[str, Any](setup.settings))
     others: list[Named] = []
