@@ -114,7 +114,7 @@ def reference(C, a, b, eps, one, two):
 
 
 @pytest.mark.parametrize(("first", "second"), [*((d, d) for d in ALL), *MIXED])
-@pytest.mark.parametrize("rho", [0.2, 2.0])
+@pytest.mark.parametrize("rho", [0.2, pytest.param(2.0, marks=pytest.mark.slow)])
 def test_agrees_with_a_generic_optimiser(first, second, rho):
     x, y = X[:4], Y[:3]
     a = np.array([0.2, 0.3, 0.3, 0.2])
@@ -185,7 +185,7 @@ def test_the_scaling_comes_from_the_potentials(name):
 
 @every
 @pytest.mark.parametrize("eps", [0.005, 0.05, 0.5, 5.0])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
 def test_finite_and_certified(name, eps, dtype):
     for rho in (0.01, 0.3, 10.0, math.inf):
         plan = sinkhorn_scaling(X.astype(dtype), Y.astype(dtype), eps=eps, rho1=rho, rho2=rho, divergence1=name, divergence2=name)
