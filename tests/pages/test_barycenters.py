@@ -1,11 +1,14 @@
 """The page of barycenters: every recipe, the address there and back, tasks that report and end, exports that run."""
 
+import asyncio
 import io
+import json
 import math
 import time
 
 import numpy as np
 import pytest
+from starlette.requests import Request
 from streamlit.testing.v1 import AppTest
 
 from uotlab import InputError, barycenter
@@ -14,6 +17,7 @@ from uotlab.plans.barycenters.base import BARYCENTERS
 from uotlab.ui import barycenters_work as work
 from uotlab.ui.barycenters_out import command, link, python_code
 from uotlab.ui.barycenters_results import cells_of, comparisons, digits_of, line_picture, quick, rows_of, rows_picture
+from uotlab.ui.barycenters_route import task as route
 from uotlab.ui.barycenters_simplex import clean
 from uotlab.ui.barycenters_state import FIRST, KINDS, METHOD, RECIPES, Setup, checked, from_query, measures_of, names_of, to_query
 from uotlab.ui.sources import find
@@ -297,3 +301,31 @@ def test_files_hold_the_result():
     np.testing.assert_allclose(rows["mass"], found.q, rtol=1e-5, atol=1e-12)
     assert "barycenters?kind=densities" in link(Setup(), "http://127.0.0.1:8501/barycenters?me=secret")
     assert "secret" not in link(Setup(), "http://127.0.0.1:8501/barycenters?me=secret")
+
+
+# ---- the route ----------------------------------------------------------------------------------------
+def ask(method="GET", query="", body=b"", **headers):
+    async def receive():
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    sent = {"host": "127.0.0.1:8501", **headers}
+    pairs = [(k.encode(), v.encode()) for k, v in sent.items()]
+    scope = {"type": "http", "method": method, "path": "/", "query_string": query.encode(), "headers": pairs}
+    answer = asyncio.run(route(Request(scope, receive)))
+    return answer.status_code, json.loads(answer.body)
+
+
+def test_the_route_reports_cancels_and_refuses():
+    task = finished(work.start("e", cells_of(SMALL)))
+    status, told = ask(query=f"id={task.id}")
+    assert status == 200
+    assert (told["state"], told["finished"], told["cells"], told["share"], told["eta"]) == ("done", 1, 1, 1, None)
+    assert ask(query="id=nothing")[0] == 404
+    cancel, origin = json.dumps({"id": task.id, "do": "cancel"}).encode(), "http://127.0.0.1:8501"
+    assert ask("POST", body=cancel)[0] == 403  # no Origin
+    assert not task.stop.is_set()
+    assert ask("POST", body=cancel, origin=origin)[0] == 200
+    assert task.stop.is_set()
+    assert ask("POST", body=cancel.replace(b"cancel", b"explode"), origin=origin)[0] == 422
+    assert ask("POST", body=b"{", origin=origin)[0] == 422
+    assert ask("POST", body=b" " * 20_000, origin=origin)[0] == 413
