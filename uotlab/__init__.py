@@ -17,10 +17,10 @@ from uotlab.penalty import Penalty
 from uotlab.plans.barycenters.base import BARYCENTERS, barycenter
 from uotlab.plans.barycenters.result import BarycenterResult
 from uotlab.plans.base import Plan
+from uotlab.plans.batched import sinkhorn_batch
 from uotlab.plans.debiased import sinkhorn_divergence
 from uotlab.plans.emd import exact
 from uotlab.plans.ipot import ipot
-from uotlab.plans.batched import sinkhorn_batch
 from uotlab.plans.lazy import sinkhorn_lazy
 from uotlab.plans.partial import partial
 from uotlab.plans.sinkhorn import sinkhorn
