@@ -108,9 +108,9 @@ class UBDual(Method):
     )
     width: int = Field(128, ge=4, le=2048, description="Units in each hidden layer")
     depth: int = Field(3, ge=1, le=12, description="Hidden layers")
-    activation: Activation = Field("silu", description="Activation of hidden layers")
+    activation: Activation = Field("relu", description="Activation of hidden layers")
     lr: float = Field(2e-3, gt=0, le=1, description="Learning rate at the start")
-    lr_half: int = Field(1000, ge=1, description="Steps after which the learning rate has fallen to 0.71 of its start (as 1/sqrt)")
+    lr_half: int = Field(300, ge=1, description="Steps after which the learning rate has fallen to 0.71 of its start (as 1/sqrt)")
     clip: float = Field(1.0, gt=0, description="Gradients of the potentials are clipped to this norm")
     ema: float = Field(0.998, ge=0, lt=1, description="Decay of the moving average that is shown and evaluated; 0 is none")
 
