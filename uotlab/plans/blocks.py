@@ -12,6 +12,7 @@ Reference: schmitzer2019stabilized, Section 3.3 (the boxes).
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -52,6 +53,8 @@ class Sweep:
 
 class Blocks:
     """The kernel between sorted points x (n, d), y (m, d) with positive masses a, b at one eps."""
+
+    by_cell: ClassVar[bool] = True  #: whether sweeps give the plan summed over pairs of cells
 
     def __init__(
         self, cost: Cost, x: Tensor, y: Tensor, a: Tensor, b: Tensor, rows: Cells, cols: Cells, eps: float, penalty: Penalty,

@@ -26,6 +26,7 @@ from uotlab.parameters import check_count, check_number
 from uotlab.penalty import Penalty
 from uotlab.plans.blocks import NEAR, PAIRS, Blocks
 from uotlab.plans.ground import calibrated, mean_cost, soft_minimum
+from uotlab.plans.keops import Backend, blocks_for
 from uotlab.plans.lazy_plan import Kernel, LazyPlan
 from uotlab.plans.multiscale import Level
 from uotlab.plans.refine import Found, Watch, finish
@@ -52,6 +53,7 @@ def sinkhorn_lazy(
     init: tuple[Any, Any] | None = None,
     block: int | None = None,
     coarse: bool = True,
+    backend: Backend = "auto",
     progress: Progress | None = None,
     cancel: Cancel | None = None,
 ) -> LazyPlan:
@@ -63,13 +65,15 @@ def sinkhorn_lazy(
         max_iter: most sweeps over all pairs.
         block: pairs held at once; None is half a million on a CPU, 64 million on a GPU.
         coarse: whether to start from the potentials of cell means.
+        backend: what sweeps: "blocks", "keops" (needs pykeops; costs other than "sqeuclidean" are swept in blocks all the same), or
+            "auto", which is KeOps for points on a CUDA device where pykeops is installed, else blocks.
         progress, cancel: see `uotlab.plans.solver`; a cancelled plan has no certificate (infinite) and its value is NaN.
 
     Returns:
         A LazyPlan; n_iter counts the sweeps over all pairs, the last ones in float64 included.
 
     Raises:
-        InputError: bad points, weights or numbers; both sides hard with unequal masses.
+        InputError: bad points, weights or numbers; both sides hard with unequal masses; KeOps asked for and not installed.
     """
     X, Y = as_tensor(x, "x", ndim=2), as_tensor(y, "y", ndim=2)
     if X.shape[1] != Y.shape[1]:
@@ -81,6 +85,7 @@ def sinkhorn_lazy(
     tol = positive("tol", 1e-4 if tol is None else tol, "It bounds the relative error of the value.")
     check_count("max_iter", max_iter, least=0, most=2**31)
     pairs = (PAIRS if X.device.type == "cpu" else 2**26) if block is None else check_count("block", block, least=1, most=2**34)
+    kind = blocks_for(backend, make_cost(cost), X.device, X.shape[1])
     A, B = masses(a, len(X), "a").to(X.device), masses(b, len(Y), "b").to(X.device)
     check_masses(A, B, penalty)
     X64, Y64 = X.double(), Y.double().to(X.device)
@@ -93,7 +98,7 @@ def sinkhorn_lazy(
     (x1, a1), (y1, b1) = reversed(sides) if flipped else sides
     solved = Penalty(penalty.rho2, penalty.rho1) if flipped else penalty
     work = torch.float64 if tol < 1e-5 else torch.float32
-    level = Level(ground, x1, y1, a1, b1, eps, solved, pairs, work, min(NEAR, tol / 100))
+    level = Level(ground, x1, y1, a1, b1, eps, solved, pairs, work, min(NEAR, tol / 100), kind)
     start = None
     if init is not None:
         f, g = _potentials(init, len(X), len(Y), X.device, s)
@@ -177,9 +182,10 @@ class SinkhornLazy(Solver):
     )
     tol: float = Field(1e-4, gt=0, description="Relative certificate to reach; below 1e-5 all work is in float64")
     max_iter: int = Field(1000, ge=0, description="Most sweeps over all pairs")
+    backend: Backend = Field("auto", description="What sweeps: auto is KeOps for points on a GPU where pykeops is installed, else blocks")
 
     def plan(self, x, y, a=None, b=None, *, init=None, progress=None, cancel=None):
         return sinkhorn_lazy(
-            x, y, a, b, self.ground, self.eps, self.rho1, self.rho2, self.tol, max_iter=self.max_iter,
+            x, y, a, b, self.ground, self.eps, self.rho1, self.rho2, self.tol, max_iter=self.max_iter, backend=self.backend,
             init=init, progress=progress, cancel=cancel,
         )  # fmt: skip

@@ -48,14 +48,14 @@ class Level:
 
     def __init__(
         self, cost: Cost, x: Tensor, y: Tensor, a: Tensor, b: Tensor, eps: float, penalty: Penalty, pairs: int = PAIRS,
-        dtype: torch.dtype = torch.float32, near: float = NEAR,
+        dtype: torch.dtype = torch.float32, near: float = NEAR, kind: type[Blocks] = Blocks,
     ) -> None:  # fmt: skip
         self.cost, self.eps, self.penalty, self.pairs = cost, eps, penalty, pairs
         self.fine_x, self.fine_y = (make_cells(p, max(_cells(len(p)), len(p) // POINTS)) for p in (x, y))
         rows, cols = (fine.merged(_cells(len(fine.order))) for fine in (self.fine_x, self.fine_y))
         x, y, a, b = x[self.fine_x.order], y[self.fine_y.order], a[self.fine_x.order], b[self.fine_y.order]
-        self.blocks = Blocks(cost, x, y, a, b, rows, cols, eps, penalty, pairs, dtype, near)
-        self.by_cell = True
+        self.blocks = kind(cost, x, y, a, b, rows, cols, eps, penalty, pairs, dtype, near)
+        self.by_cell = kind.by_cell
 
     def start(self, tick: Tick) -> tuple[Tensor, Tensor]:
         """(phi, g) from the means of the finest cells: their problem is solved, its potentials are extended by one update."""
@@ -92,7 +92,7 @@ class Level:
                 continue
             if fell and i > 1:
                 missteps += 1
-                self.by_cell = missteps < MISSTEPS
+                self.by_cell = self.blocks.by_cell and missteps < MISSTEPS
             new = self.advance(last)
             plain = new
             if gap <= target:
