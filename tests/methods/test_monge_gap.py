@@ -121,6 +121,20 @@ def test_points_without_a_share_do_not_count():
     assert float(grad[5].abs().max()) < 1e-6 < float(grad[4].abs().max())
 
 
+def test_the_fit_does_not_pull_images_together_in_many_dimensions():
+    """Images that already have the target's law: neither wider nor narrower is better, in the mean over batches."""
+    method = METHODS["otmg"](batch_size=64)
+    state = method.init(uotlab.load("gaussians", n=200, d=16), torch.Generator().manual_seed(0), torch.device("cpu"))
+    slopes = []
+    for seed in range(40):
+        scale = torch.ones(1, requires_grad=True)
+        x, y = torch.randn(2, 64, 16, generator=torch.Generator().manual_seed(seed))
+        (grad,) = torch.autograd.grad(method.fit(state, Batch.plain(scale * x, y)), scale)
+        slopes.append(float(grad))
+    mean, noise = torch.tensor(slopes).mean(), torch.tensor(slopes).std() / 40**0.5
+    assert abs(float(mean)) < 4 * float(noise)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "settings", "masses"), [("otmg", {}, 1.0), ("uotmg", {"rho": 1.0}, 1.4)])
 def test_gaussians_are_matched(name, settings, masses):

@@ -52,10 +52,22 @@ class Batch:
     def plain(cls, x: Tensor, y: Tensor) -> "Batch":
         return cls(x, y, x.new_full((len(x),), 1 / len(x)), y.new_full((len(y),), 1 / len(y)))
 
+    def halves(self) -> tuple["Batch", "Batch"]:
+        """Two independent batches of half the points."""
+        n, m = len(self.x) // 2, len(self.y) // 2
+        parts = [(self.x[:n], self.y[:m], self.a[:n], self.b[:m]), (self.x[n:], self.y[m:], self.a[n:], self.b[m:])]
+        first, second = (Batch(x, y, _shares(a), _shares(b)) for x, y, a, b in parts)
+        return first, second
+
     def resampled(self, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """As many points a side, drawn by their shares with replacement: Algorithm 1, line 4, for estimators that take no weights."""
         i, j = (torch.multinomial(p.cpu(), len(p), True, generator=rng).to(p.device) for p in (self.a, self.b))
         return self.x[i], self.y[j]
+
+
+def _shares(p: Tensor) -> Tensor:
+    """Weights over their sum; equal ones where all are 0."""
+    return p / p.sum() if bool(p.sum() > 0) else torch.full_like(p, 1 / len(p))
 
 
 @dataclass(frozen=True)
