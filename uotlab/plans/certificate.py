@@ -53,7 +53,6 @@ def certified(
         columns = b.clone()
     mass = float(columns.sum())
     f, g = eps * u, eps * v
-    dual = _dual_side(a, f, penalty.rho1) + _dual_side(b, g, penalty.rho2) - eps * (mass - both)
     transport = float(costs.sum()) / unit
     # log P / (a b) = (f + g - C) / eps: the entropy needs no pass of its own
     entropy = float(rows @ f + columns @ g) - transport - eps * (mass - both)
@@ -64,14 +63,17 @@ def certified(
         logs = run.fill(c_, a_, b_, down.numpy(), right.numpy(), p_, rows_, columns_, costs_)
         transport = float(costs.sum()) / unit
         entropy = eps * (logs - float(rows.sum()) + both)
-    parts = {
-        "transport": transport,
-        "kl1": weighted_kl(penalty.rho1, rows, a),
-        "kl2": weighted_kl(penalty.rho2, columns, b),
-        "entropy": entropy,
-    }
-    primal = sum(parts.values())
+    kl1, dual1 = (0.0, float(a @ f)) if hold1 else _relaxed(rows, a, f, penalty.rho1)
+    kl2, dual2 = (0.0, float(b @ g)) if hold2 else _relaxed(columns, b, g, penalty.rho2)
+    parts = {"transport": transport, "kl1": kl1, "kl2": kl2, "entropy": entropy}
+    primal, dual = sum(parts.values()), dual1 + dual2 - eps * (mass - both)
     return Certified(P, f, g, parts, max(primal - dual, 0.0) / max(abs(primal), float(rows.sum()), 1e-12))
+
+
+def _relaxed(p: Tensor, q: Tensor, f: Tensor, rho: float) -> tuple[float, float]:
+    """rho KL(p | q) and the dual's part of a relaxed marginal."""
+    primal, dual = passes().side(p.numpy(), q.numpy(), f.numpy(), rho)
+    return rho * primal, rho * dual
 
 
 def _certified_anywhere(C: Tensor, a: Tensor, b: Tensor, P: Tensor, f: Tensor, g: Tensor, eps: float, penalty: Penalty) -> Certified:

@@ -126,9 +126,24 @@ def squares(X, Y, factor, a, b, C):
     return total
 
 
+def side(p, q, u, rho):
+    """(KL(p | q), -<q, e^{-u/rho} - 1>): what one relaxed marginal adds to the primal and to the dual, both over rho; q positive."""
+    primal, dual = 0.0, 0.0
+    for i in range(p.shape[0]):
+        more = p[i] - q[i]
+        if abs(more) < 0.5 * q[i]:  # log1p keeps the digits that a large rho brings out
+            primal += p[i] * math.log1p(more / q[i]) - more
+        elif p[i] > 0.0:
+            primal += p[i] * math.log(p[i] / q[i]) - more
+        else:
+            primal += q[i]
+        dual -= q[i] * math.expm1(-u[i] / rho)
+    return primal, dual
+
+
 @cache
 def passes() -> Any:
     """The functions of this module by name, compiled."""
-    names = ("plan_sums", "scale_columns", "fill", "rough", "squares")
+    names = ("plan_sums", "scale_columns", "fill", "rough", "side", "squares")
     compile_into(globals(), names)
     return SimpleNamespace(**{name: globals()[name] for name in names})
