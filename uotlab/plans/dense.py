@@ -25,6 +25,7 @@ WARMEST = 0.07  #: annealing goes up from eps by factors of 4, not beyond this
 WORK = {torch.float32: (30.0, 1e-30, 1e-7), torch.float64: (200.0, 1e-290, 1e-12)}  #: reach, tiny and ridge of `accelerated.iterate`
 FLOAT32 = 1e-5  #: relative gap that float32 sweeps reach without trouble
 CHUNK = 50  #: sweeps between two looks at `cancel`
+FEW = 8  #: dimensions up to which distances are summed from differences, which lose no digits
 SPREAD = 8.0  #: squared distance from the centre, in mean costs, up to which products of float32 are good enough
 BLOCK = 2**16  #: pairs of the cost that are computed at once, in float64
 
@@ -189,6 +190,10 @@ def cost_matrix(ground: Cost, x: Tensor, y: Tensor, a: Tensor, b: Tensor, dtype:
     Computed in float64 block by block, so that a float32 matrix costs no float64 one.
     """
     ground = ground.unscaled()._fit(x, y)
+    if type(ground) is SquaredEuclidean and x.device.type == "cpu" and x.shape[1] > FEW:
+        found = products(x, y, a, b, dtype)
+        if found is not None:
+            return found
     few = ground.matrix(x[:: max(1, len(x) // 32)], y[:: max(1, len(y) // 32)])
     rough = float(few.mean())
     factor = 1.0 / rough if 1e-300 < rough < math.inf else 1.0
@@ -197,8 +202,9 @@ def cost_matrix(ground: Cost, x: Tensor, y: Tensor, a: Tensor, b: Tensor, dtype:
         whole = ground.matrix(x, y).mul_(factor)
         return whole.to(dtype), float(a @ (whole @ b)) / mass, factor
     C = empty(len(x), len(y), dtype)
-    if type(ground) is SquaredEuclidean:
-        return C, squared_distances(x, y, a, b, factor, C) / mass, factor
+    if type(ground) is SquaredEuclidean and x.shape[1] <= FEW:
+        arrays: list[np.ndarray] = [t.contiguous().numpy() for t in (x, y.T, a, b)]
+        return C, float(passes().squares(*arrays[:2], factor, *arrays[2:], C.numpy())) / mass, factor
     rows, total = max(1, BLOCK // len(y)), 0.0
     for i in range(0, len(x), rows):
         part = ground.matrix(x[i : i + rows], y).mul_(factor)
@@ -207,25 +213,33 @@ def cost_matrix(ground: Cost, x: Tensor, y: Tensor, a: Tensor, b: Tensor, dtype:
     return C, total / mass, factor
 
 
-def squared_distances(x: Tensor, y: Tensor, a: Tensor, b: Tensor, factor: float, C: Tensor) -> float:
-    """C (n, m) = factor |x - y|²; returns sum a b C. By differences in a few dimensions, by matrix products in more."""
-    if x.shape[1] <= 8:
-        arrays: list[np.ndarray] = [t.contiguous().numpy() for t in (x, y.T, a, b)]
-        return float(passes().squares(*arrays[:2], factor, *arrays[2:], C.numpy()))
+def products(x: Tensor, y: Tensor, a: Tensor, b: Tensor, dtype: torch.dtype) -> tuple[Tensor, float, float] | None:
+    """`cost_matrix` of squared distances in many dimensions: by matrix products, and the mean from the moments of the points.
+
+    None where the moments do not resolve the mean: points that coincide, or numbers out of range.
+    """
     centre = y.mean(0)
-    x, y = (x - centre) * factor**0.5, (y - centre) * factor**0.5
+    x, y = x - centre, y - centre
     xx, yy = x.square().sum(1), y.square().sum(1)
-    total = float(b.sum() * (a @ xx) + a.sum() * (b @ yy) - 2 * (a @ x) @ (b @ y))
+    A, B = float(a.sum()), float(b.sum())
+    left, right = float(a @ xx) / A, float(b @ yy) / B
+    mean = left + right - 2 * float((a @ x) @ (b @ y)) / (A * B)
+    if not (mean > 1e-9 * (left + right) and 1e-300 < mean < math.inf):
+        return None
+    factor = 1.0 / mean
     # products in float32 where no point is far out: then their errors, like those of C itself, are some 1e-7 of the mean cost
-    kind = torch.float32 if C.dtype == torch.float32 and float(max(xx.max(), yy.max())) < SPREAD else torch.float64
-    x, yt, xx, yy = x.to(kind), y.T.to(kind).contiguous(), xx.to(kind), yy.to(kind)
+    kind = torch.float32 if dtype == torch.float32 and float(max(xx.max(), yy.max())) * factor < SPREAD else torch.float64
+    root = factor**0.5
+    x, yt, xx, yy = (x * (-2 * root)).to(kind), (y * root).T.to(kind), (xx * factor).to(kind), (yy * factor).to(kind)
     rows = max(1, 4 * BLOCK // len(yy))
-    work = torch.empty((rows, len(yy)), dtype=kind)
-    for i in range(0, len(x), rows):
+    if kind == dtype and rows >= len(xx):
+        return torch.addmm(yy[None], x, yt).add_(xx[:, None]).relu_(), mean * factor, factor
+    C, work = empty(len(xx), len(yy), dtype), torch.empty((min(rows, len(xx)), len(yy)), dtype=kind)
+    for i in range(0, len(xx), rows):
         some = x[i : i + rows]
-        part = torch.addmm(yy[None], some, yt, alpha=-2, out=work[: len(some)])
+        part = torch.addmm(yy[None], some, yt, out=work[: len(some)])
         C[i : i + rows] = part.add_(xx[i : i + rows, None]).relu_()
-    return total
+    return C, mean * factor, factor
 
 
 def empty(n: int, m: int, dtype: torch.dtype) -> Tensor:
