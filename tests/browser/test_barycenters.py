@@ -59,7 +59,7 @@ def test_the_keyboard_moves_the_point(page, server):
     page.keyboard.press("ArrowUp")
     assert float(weights(page)[0]) > 0.34
     assert "1 gaussian 0.3" in page.locator(".uot-simplex svg").get_attribute("aria-valuetext")
-    page.locator(".st-key-b_equal button").first.click()
+    page.locator(".uot-simplex-equal").click()
     page.wait_for_function("document.querySelector('.uot-simplex-numbers').innerText.startsWith('0.33')")
 
 

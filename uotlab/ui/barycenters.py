@@ -124,14 +124,6 @@ def _rows(setup: Setup) -> None:
 def _weights(setup: Setup) -> None:
     k = len(setup.measures)
     simplex(names_of(setup), [measure_color(i) for i in range(k)], setup.weights, key="b_simplex", on_weights=kept.reweigh)
-    with st.container(horizontal=True, horizontal_alignment="center", key="b-weights"):
-        st.button(
-            "Equal weights",
-            key="b_equal",
-            type="tertiary",
-            on_click=lambda: kept.reweigh([1 / k] * k),
-            help="Drag the point, or use the arrow keys",
-        )
 
 
 def _compare(setup: Setup) -> None:

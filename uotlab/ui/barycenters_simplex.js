@@ -75,6 +75,8 @@ class Field {
     this.svg.addEventListener("pointerdown", (event) => this.press(event));
     this.svg.addEventListener("pointermove", (event) => this.dragging && this.to(this.at(event)));
     for (const name of ["pointerup", "pointercancel"]) this.svg.addEventListener(name, () => this.release());
+    // a button of the page would race with the point's own messages
+    root.querySelector(".uot-simplex-equal").addEventListener("click", () => this.equal());
     this.svg.addEventListener("keydown", (event) => this.key(event));
   }
 
@@ -169,6 +171,12 @@ class Field {
     this.send({ weights: this.weights });
   }
 
+  equal() {
+    this.weights = this.corners.map(() => 1 / this.corners.length);
+    this.show();
+    this.tell();
+  }
+
   key(event) {
     const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
     const k = this.corners.length;
@@ -180,9 +188,7 @@ class Field {
       const [x, y] = place(this.weights, this.corners);
       this.to([x + size * dx, y + size * dy]);
     } else if (event.key === "Home") {
-      this.weights = rounded(Array(k).fill(1 / k));
-      this.show();
-      this.tell();
+      this.equal();
     } else if (Number(event.key) >= 1 && Number(event.key) <= k) {
       this.to(this.corners[Number(event.key) - 1]);
     } else return;

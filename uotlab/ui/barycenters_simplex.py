@@ -12,7 +12,9 @@ HERE = Path(__file__).parent
 HTML = (
     '<div class="uot-simplex"><svg role="slider" tabindex="0" aria-label="Weights of the measures: drag the point, or use the arrow keys; '
     'Home is equal weights, 1 to 5 all weight on one" aria-valuemin="0" aria-valuemax="100"></svg>'
-    '<div class="uot-simplex-numbers"></div></div>'
+    '<div class="uot-simplex-numbers"></div>'
+    '<button type="button" class="uot-simplex-equal" title="All weights alike (Home). Drag the point, or use the arrow keys">'
+    "Equal weights</button></div>"
 )
 
 
