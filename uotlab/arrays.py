@@ -1,6 +1,5 @@
 """Arrays in, the same kind of arrays out: the one place where numpy meets torch."""
 
-import math
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -9,6 +8,7 @@ from torch import Tensor
 
 from uotlab.errors import InputError
 
+LEAST_MASS, MOST_MASS = 1e-100, 1e100  #: products of two masses must be numbers
 Array: TypeAlias = np.ndarray | Tensor
 
 
@@ -25,6 +25,7 @@ def as_tensor(x: Any, name: str, *, ndim: int | None = None, dtype: torch.dtype 
     if isinstance(x, Tensor):
         if x.is_complex() or x.is_quantized or x.is_meta or x.layout != torch.strided:
             raise InputError(f"{name} must be a dense tensor of real numbers; it is {x.dtype}, {x.layout}. Convert it first.")
+        x = x.detach()
     else:
         try:
             array = np.asarray(x)
@@ -81,6 +82,8 @@ def masses(a: Any, n: int, name: str, dtype: torch.dtype = torch.float64) -> Ten
         raise InputError(f"{name} must not be negative; its smallest value is {float(a.min()):g}. Weights are masses.")
     if float(a.sum()) <= 0:
         raise InputError(f"{name} must have some mass; all its {n} weights are zero.")
-    if not math.isfinite(float(a.sum())):
-        raise InputError(f"{name} has weights too large to be summed, up to {float(a.max()):g}; divide them all by the same number.")
+    if not LEAST_MASS < float(a.sum()) < MOST_MASS:
+        raise InputError(
+            f"{name} must have a total mass from {LEAST_MASS:g} to {MOST_MASS:g}; it is {float(a.sum()):g}. Rescale all by one factor."
+        )
     return a

@@ -182,7 +182,7 @@ def _solved(
         if search.cancelled:
             break
     mass, value, _, n_iter = numbers
-    failed = int((certificate > tol).sum())
+    failed = int((~(certificate <= tol)).sum())
     if failed and not search.cancelled:
         warnings.warn(
             f"{failed} of {count} problems stopped at a certificate of {float(certificate.max()):.1e} or less, above {tol:.0e}. "
@@ -203,6 +203,8 @@ def _checked(C: Any, a: Any, b: Any, *numbers: Any) -> tuple[Tensor, Tensor, Ten
         raise InputError(f"C must have shape (B, n, m) or (n, m); it has shape {tuple(costs.shape)}. Reshape it first.")
     sides = []
     for name, given, size in (("a", a, costs.shape[1]), ("b", b, costs.shape[2])):
+        if given is not None and as_tensor(given, name).ndim not in (1, 2):
+            raise InputError(f"{name} must have shape ({size},), or one row a problem; it has shape {tuple(as_tensor(given, name).shape)}.")
         rows = [given] if given is None or as_tensor(given, name).ndim == 1 else list(as_tensor(given, name))
         sides.append(torch.stack([masses(row, size, name) for row in rows]).to(costs.device))
     settings = []

@@ -59,7 +59,8 @@ def best_plan(
     from scipy.sparse import coo_matrix
 
     n, m = C.shape
-    b = b * (a.sum() / b.sum())
+    mass = float(a.sum())  # POT's own tolerances are for masses of order 1
+    a, b = a / mass, b / b.sum()
     flat, costs = held.view(-1), C.view(-1)
     i, j = corner(a, b)
     flat[i * m + j] = True
@@ -88,8 +89,8 @@ def best_plan(
             flat[_column_places(C, f, columns) * m + columns] = True
     flow = flow.tocoo()
     P = torch.zeros_like(C)
-    P[torch.from_numpy(flow.row).long(), torch.from_numpy(flow.col).long()] = torch.from_numpy(flow.data)
-    return P, lowest, g, value
+    P[torch.from_numpy(flow.row).long(), torch.from_numpy(flow.col).long()] = mass * torch.from_numpy(flow.data)
+    return P, lowest, g, mass * value
 
 
 def row_minima(C: Tensor, g: Tensor) -> Tensor:

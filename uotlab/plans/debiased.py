@@ -45,7 +45,7 @@ def sinkhorn_divergence(
     A, B = masses(a, len(X), "a").to(X.device), masses(b, len(Y), "b").to(X.device)
     eps = positive("eps", eps, "Such as 0.05.")
     rho1, rho2 = check_number("rho1", rho1), check_number("rho2", rho2)
-    ground = make_cost(cost).unscaled()
+    ground = make_cost(cost).unscaled()._fit(X, Y)  # one cost for the three terms
     unit = _mean(ground, X, Y, A, B) if scale_cost else 1.0
     if not unit > 0:  # all points coincide: only masses may differ, and any unit of cost will do
         unit = 1.0

@@ -74,8 +74,9 @@ def optimal(C: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _network_simplex(C: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    P, log = pot().emd(a.numpy(), (b * (a.sum() / b.sum())).numpy(), C.numpy(), numItermax=100_000_000, log=True)
-    return torch.from_numpy(P), torch.from_numpy(log["v"])
+    mass = a.sum()  # POT's own tolerances are for masses of order 1
+    P, log = pot().emd((a / mass).numpy(), (b / b.sum()).numpy(), C.numpy(), numItermax=100_000_000, log=True)
+    return mass * torch.from_numpy(P), torch.from_numpy(log["v"])
 
 
 def _assignment(C: Tensor, mass: float) -> tuple[Tensor, Tensor]:

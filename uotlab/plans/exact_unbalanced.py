@@ -108,7 +108,7 @@ class ExactUnbalanced(Solver):
     algorithm: Algorithm = Field(
         "auto", description="`mm`, multiplicative updates, or `lbfgsb`; `auto` is the first for kl, the second for l2"
     )
-    max_iter: int = Field(2000, ge=1, description="Most iterations")
+    max_iter: int = Field(2000, ge=1, le=2**31, description="Most iterations")
 
     def plan(self, x, y, a=None, b=None, *, init=None, progress=None, cancel=None):
         return exact_unbalanced(

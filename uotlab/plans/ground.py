@@ -41,15 +41,21 @@ def calibrated(cost: Cost, x: Tensor, y: Tensor, a: Tensor, b: Tensor, pairs: in
     Raises:
         InputError: the mean is zero, or too large or small for float64.
     """
-    cost = cost.unscaled()
-    if isinstance(cost, WassersteinFisherRao) and cost.length is None:
-        even = [torch.ones(len(p), dtype=torch.float64, device=p.device) for p in (x, y)]
-        cost = replace(cost, length=max(mean_square(x, y, *even) ** 0.5, 1e-12))
+    cost = fitted(cost, x, y)
     mean = mean_cost(cost, x, y, a, b, pairs)
     if not 1e-300 < mean < math.inf:
         what = "0: all points coincide, nothing has to move" if mean == 0 else f"{mean:g}"
         raise InputError(f"The mean cost between x and y is {what}. Check that x and y differ, or rescale both by the same factor.")
     return replace(cost, factor=1.0 / mean)
+
+
+def fitted(cost: Cost, x: Tensor, y: Tensor) -> Cost:
+    """The unscaled cost with its length measured, where it has one that is not given: as `Cost._fit`, without the n x m matrix."""
+    cost = cost.unscaled()
+    if isinstance(cost, WassersteinFisherRao) and cost.length is None:
+        even = [torch.ones(len(p), dtype=torch.float64, device=p.device) for p in (x, y)]
+        return replace(cost, length=max(mean_square(x, y, *even) ** 0.5, 1e-12))
+    return cost
 
 
 def mean_cost(cost: Cost, x: Tensor, y: Tensor, a: Tensor, b: Tensor, pairs: int) -> float:

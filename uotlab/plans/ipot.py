@@ -88,7 +88,7 @@ def ipot(
         at.C, at.a, at.b, beta, tol, inner=inner, max_iter=max_iter, domain=domain, warm=warm, finish=finish,
         init=at.potentials(init), progress=progress, cancel=cancel,
     )  # fmt: skip
-    if found.certificate > tol and not (cancel is not None and cancel()):
+    if not found.certificate <= tol and not (cancel is not None and cancel()):
         warnings.warn(
             f"IPOT stopped after {found.n_iter} iterations at a certificate of {found.certificate:.1e}, above {tol:.0e}. "
             "Give more max_iter, or another beta.",
@@ -116,7 +116,7 @@ class IPOT(Solver):
     warm: bool = Field(True, description="Keep the scaling vectors from one proximal step to the next")
     finish: bool = Field(True, description="End with the best plan on the pairs that still carry mass")
     tol: float | None = Field(None, gt=0, description="Relative certificate to reach; empty is 1e-4, or 1e-6 for float64 points")
-    max_iter: int = Field(5000, ge=1, description="Most iterations")
+    max_iter: int = Field(5000, ge=1, le=2**31, description="Most iterations")
 
     def plan(self, x, y, a=None, b=None, *, init=None, progress=None, cancel=None):
         return ipot(
@@ -155,10 +155,8 @@ def proximal_points(
         f = (C[:, j] - found.g).amin(1)
         g[j], g[~j] = found.g, (C[:, ~j] - f[:, None]).amin(0)
         return Found(P, f, g, found.certificate, found.n_iter, found.marginal_error)
-    # float32 says which pairs matter; only the nearest plan to a tight tolerance needs more
-    steps = Steps(
-        C, a, b, beta, torch.float32 if finish or tol >= 1e-5 else torch.float64, inner=inner, domain=domain, warm=warm, init=init
-    )
+    # float32 says which pairs matter; steps that are not finished go on for long, and entries that vanish are lost for good
+    steps = Steps(C, a, b, beta, torch.float32 if finish else torch.float64, inner=inner, domain=domain, warm=warm, init=init)
     best: Found | None = None
     look = min(FIRST, max_iter)
     while True:

@@ -25,7 +25,7 @@ from uotlab.errors import InputError
 from uotlab.parameters import check_count, check_number
 from uotlab.penalty import Penalty
 from uotlab.plans.blocks import NEAR, PAIRS, Blocks
-from uotlab.plans.ground import calibrated, mean_cost, soft_minimum
+from uotlab.plans.ground import calibrated, fitted, mean_cost, soft_minimum
 from uotlab.plans.keops import Backend, blocks_for
 from uotlab.plans.lazy_plan import Kernel, LazyPlan
 from uotlab.plans.multiscale import Level
@@ -131,6 +131,7 @@ def _scaled(cost: Cost, x: Tensor, y: Tensor, a: Tensor, b: Tensor, scale_cost: 
     if scale_cost:
         cost = calibrated(cost, x, y, a, b, pairs)
         return cost, cost.scale, cost.scale
+    cost = fitted(cost, x, y)
     mean = mean_cost(cost, x, y, a, b, pairs)
     s = mean if 1e-300 < mean < math.inf else 1.0
     return replace(cost, factor=1.0 / s), s, 1.0
@@ -181,7 +182,7 @@ class SinkhornLazy(Solver):
         math.inf, gt=0, description="Weight of the target divergence in units of the mean cost; infinity holds the marginal"
     )
     tol: float = Field(1e-4, gt=0, description="Relative certificate to reach; below 1e-5 all work is in float64")
-    max_iter: int = Field(1000, ge=0, description="Most sweeps over all pairs")
+    max_iter: int = Field(1000, ge=0, le=2**31, description="Most sweeps over all pairs")
     backend: Backend = Field("auto", description="What sweeps: auto is KeOps for points on a GPU where pykeops is installed, else blocks")
 
     def plan(self, x, y, a=None, b=None, *, init=None, progress=None, cancel=None):

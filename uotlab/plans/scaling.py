@@ -85,7 +85,7 @@ def sinkhorn_scaling(
         max_iter=max_iter, init=at.potentials(init), dtype=work, progress=progress, cancel=cancel,
     )  # fmt: skip
     P, parts, certificate = certify_sides(at.C, at.a, at.b, found.f, found.g, at.own(eps), one, two)
-    if certificate > tol and not (cancel is not None and cancel()):
+    if not certificate <= tol and not (cancel is not None and cancel()):
         warnings.warn(
             f"The scaling algorithm stopped after {found.n_iter} iterations at a certificate of {certificate:.1e}, above {tol:.0e}. "
             "Give a larger eps, a smaller rho or more max_iter.",
@@ -116,7 +116,7 @@ class Scaling(Solver):
     lo: float = Field(0.8, ge=0, allow_inf_nan=False, description="Least factor that the divergence `range` allows")
     hi: float = Field(1.25, gt=0, allow_inf_nan=False, description="Greatest factor that the divergence `range` allows")
     tol: float | None = Field(None, gt=0, description="Relative certificate to reach; empty is 1e-4, or 1e-6 for float64 points")
-    max_iter: int = Field(20_000, ge=0, description="Most iterations")
+    max_iter: int = Field(20_000, ge=0, le=2**31, description="Most iterations")
 
     @field_validator("divergence1", "divergence2")
     @classmethod

@@ -87,7 +87,7 @@ def setting(
         )
     A, B = masses(a, len(X), "a").to(X.device), masses(b, len(Y), "b").to(X.device)
     X64, Y64 = X.double(), Y.double().to(X.device)
-    ground, s = make_cost(cost).unscaled(), 1.0
+    ground, s = make_cost(cost).unscaled()._fit(X64, Y64), 1.0
     if scale_cost and bool((X64[:1] != X64).any() | (Y64 != X64[:1]).any()):
         ground = ground.calibrated(X64, Y64, A, B)
         s = ground.scale

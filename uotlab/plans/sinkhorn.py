@@ -136,7 +136,7 @@ class Sinkhorn(Solver):
         math.inf, gt=0, description="Weight of the target divergence in units of the mean cost; infinity holds the marginal"
     )
     tol: float | None = Field(None, gt=0, description="Relative certificate to reach; empty is 1e-4, or 1e-6 for float64 points")
-    max_iter: int = Field(100_000, ge=0, description="Most iterations")
+    max_iter: int = Field(100_000, ge=0, le=2**31, description="Most iterations")
 
     def plan(self, x, y, a=None, b=None, *, init=None, progress=None, cancel=None):
         return sinkhorn(
@@ -172,7 +172,7 @@ def _dense(
         f, g = spread(C.double() / mean, a, b, f, g, eps, penalty)
         P = torch.zeros((len(a), len(b)), dtype=P.dtype, device=P.device)
         P[i.nonzero(), j.nonzero()[:, 0]] = found.P
-    if found.certificate > tol and not search.cancelled:
+    if not found.certificate <= tol and not search.cancelled:
         warnings.warn(
             f"Sinkhorn stopped after {search.n_iter} iterations at a certificate of {found.certificate:.1e}, above {tol:.0e}. "
             "Give a larger eps, a smaller rho or more max_iter.",

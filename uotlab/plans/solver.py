@@ -14,7 +14,8 @@ from torch import Tensor
 
 from uotlab.arrays import masses
 from uotlab.costs import COSTS, Cost, make_cost
-from uotlab.parameters import make_model
+from uotlab.errors import InputError
+from uotlab.parameters import check_count, make_model
 from uotlab.plans.base import Plan
 from uotlab.problem import Problem
 from uotlab.registry import Registry
@@ -81,6 +82,11 @@ def plan(solver: str, problem: Problem, n: int | None = None, seed: int = 0, **s
     Raises:
         InputError: unknown solver or setting, a value outside its rule, more points than fit.
     """
+    if not isinstance(problem, Problem):
+        raise InputError(f"problem must be a Problem, from uotlab.load or uotlab.Problem.from_arrays; it is {type(problem).__name__}.")
+    if n is not None:
+        check_count("n", n, least=1, most=10_000_000)
+    check_count("seed", seed, least=0, most=2**31 - 1)
     if problem.cost is not None and settings.get("cost") is None and problem.cost.name in COSTS:
         settings["cost"] = problem.cost.name
     chosen = make_model(SOLVERS[solver], settings)

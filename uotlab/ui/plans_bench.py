@@ -101,7 +101,7 @@ class Bench:
         fields = SOLVERS[self.spec.solver].model_fields
         strange = [name for name in values if name not in fields]
         if strange:
-            raise InputError(f"There is no dial '{str(strange[0])[:40]}'; this solver has {', '.join(fields)}.")
+            raise InputError(f"There is no dial {str(strange[0])[:40]!r}; this solver has {', '.join(fields)}.")
         spec = self.spec.turned(values)
         check(spec)
         with self._lock:

@@ -41,7 +41,7 @@ class PlanSpec(BaseModel):
         fields = SOLVERS[self.solver].model_fields
         params = {
             **self.params,
-            **{k: float(v) if type(v) is int and isinstance(fields[k].default, float) else v for k, v in values.items()},
+            **{k: float(v) if type(v) is int and abs(v) < 2**53 and isinstance(fields[k].default, float) else v for k, v in values.items()},
         }
         params = {k: v for k, v in params.items() if k not in fields or v != fields[k].default}
         return self.model_copy(update={"params": params})

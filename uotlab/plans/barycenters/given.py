@@ -12,6 +12,7 @@ from torch import Tensor
 from uotlab.arrays import as_tensor, masses
 from uotlab.costs import Cost
 from uotlab.errors import InputError
+from uotlab.plans.ground import fitted
 
 LOST = 1e-290  #: kernel sums below this are summed in logarithms
 MOST_POINTS = 4096  #: points of a support without a grid: its cost matrix is dense
@@ -145,7 +146,9 @@ def histograms(measures: Any, weights: Any, support: Any, cost: Cost) -> Given:
             raise InputError(f"support must have one point for each of the {n} entries of a measure; it has shape {tuple(points.shape)}.")
     if n > MOST_POINTS and (image is None or cost.name != "sqeuclidean"):
         raise InputError(f"The support has {n} points; at most {MOST_POINTS} fit. Use a coarser grid.")
-    return Given(p, simplex(weights, len(p)), points, image, cost)
+    # a cost that measures its own length takes it from the points that have mass, for all measures alike
+    used = points[(p > 0).any(0)]
+    return Given(p, simplex(weights, len(p)), points, image, fitted(cost, used, used))
 
 
 def clouds(measures: Any) -> list[tuple[Tensor, Tensor]]:

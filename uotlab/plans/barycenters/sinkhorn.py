@@ -2,7 +2,7 @@
 
     q = argmin_q sum_k lam_k OT_eps(p_k, q),   OT_eps with entropy against the counting measure
 
-POT's in the exp domain; in the log domain our own, which anneals eps and is many times quicker than POT's there.
+POT's in the exp domain for equal weights; else, and in the log domain our own, which anneals eps and is many times quicker there.
 Reference: benamou2015iterative, Section 3.2; cuturi2014fast.
 """
 
@@ -49,7 +49,9 @@ class SinkhornBarycenter(FixedSupport):
                 f"{self.name} holds a matrix between all points of the support and takes at most {MOST_POINTS}; "
                 f"it got {given.p.shape[1]}. Use 'convolutional' or 'ipot' for larger images."
             )
-        if steep(given, self):
+        # POT starts from the unweighted geometric mean, and its rounds keep what that start gets wrong
+        alike = bool(torch.allclose(given.weights, given.weights[:1].expand_as(given.weights)))
+        if steep(given, self) or (not alike and self.variant != "stabilized"):
             return rounds(Scaling(given), self.eps, self.iterations, self.tol / 10, progress, cancel)
         method = "sinkhorn_stabilized" if self.variant == "stabilized" else "sinkhorn"
         p, C = shares(given), (given.C / given.scale).numpy()
