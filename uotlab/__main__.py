@@ -3,6 +3,7 @@
 import argparse
 import csv
 import io
+import math
 import platform
 import sys
 import tempfile
@@ -318,6 +319,7 @@ def barycenter_command(arguments: argparse.Namespace) -> None:
         "objective": found.value, "sharpness": found.sharpness, "entropy": found.entropy, "mass": found.mass, "mean cost": found.cost_scale,
         "rounds": found.n_iter, "converged": int(found.converged), "seconds": found.seconds,
     }  # fmt: skip
+    numbers = {name: value for name, value in numbers.items() if not math.isnan(value)}  # points that are free to move have no sharpness
     if arguments.out is not None:
         asked = {k: v for k, v in vars(arguments).items() if k not in ("command", "out", "json", "set")}
         record = to_json({**asked, "set": settings, "numbers": numbers, "versions": _versions()}, indent=2) + "\n"
