@@ -57,6 +57,20 @@ def as_tensor(x: Any, name: str, *, ndim: int | None = None, dtype: torch.dtype 
     return x
 
 
+def two_clouds(x: Any, y: Any) -> tuple[Tensor, Tensor]:
+    """Points x (n, d) and y (m, d) as tensors.
+
+    Raises:
+        InputError: as `as_tensor`, or different numbers of columns.
+    """
+    X, Y = as_tensor(x, "x", ndim=2), as_tensor(y, "y", ndim=2)
+    if X.shape[1] != Y.shape[1]:
+        raise InputError(
+            f"x and y must have the same number of columns; x has {X.shape[1]} and y has {Y.shape[1]}. Keep the same columns in both."
+        )
+    return X, Y
+
+
 def like(reference: Any, x: Tensor) -> Any:
     """`x` as the kind of array that `reference` is: a tensor on its device, or numpy of its float type."""
     x = x.detach()

@@ -12,9 +12,8 @@ from typing import Any
 
 import torch
 
-from uotlab.arrays import as_tensor, masses
+from uotlab.arrays import masses, two_clouds
 from uotlab.costs import Cost, make_cost
-from uotlab.errors import InputError
 from uotlab.parameters import check_number
 from uotlab.plans.setting import positive
 from uotlab.plans.sinkhorn import sinkhorn
@@ -37,11 +36,7 @@ def sinkhorn_divergence(
     Raises:
         InputError: as `uotlab.sinkhorn`.
     """
-    X, Y = as_tensor(x, "x", ndim=2).double(), as_tensor(y, "y", ndim=2).double()
-    if X.shape[1] != Y.shape[1]:
-        raise InputError(
-            f"x and y must have the same number of columns; x has {X.shape[1]} and y has {Y.shape[1]}. Keep the same columns in both."
-        )
+    X, Y = (points.double() for points in two_clouds(x, y))
     A, B = masses(a, len(X), "a").to(X.device), masses(b, len(Y), "b").to(X.device)
     eps = positive("eps", eps, "Such as 0.05.")
     rho1, rho2 = check_number("rho1", rho1), check_number("rho2", rho2)

@@ -19,9 +19,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from uotlab.arrays import as_tensor, like, masses
+from uotlab.arrays import like, masses, two_clouds
 from uotlab.costs import Cost, make_cost
-from uotlab.errors import InputError
 from uotlab.parameters import check_count, check_number
 from uotlab.penalty import Penalty
 from uotlab.plans.blocks import NEAR, PAIRS, Blocks
@@ -30,8 +29,8 @@ from uotlab.plans.keops import Backend, blocks_for
 from uotlab.plans.lazy_plan import Kernel, LazyPlan
 from uotlab.plans.multiscale import Level
 from uotlab.plans.refine import Found, Watch, finish
-from uotlab.plans.setting import positive
-from uotlab.plans.sinkhorn import _potentials, check_masses
+from uotlab.plans.setting import positive, potentials_of
+from uotlab.plans.sinkhorn import check_masses
 from uotlab.plans.solver import SOLVERS, Cancel, Progress, Solver
 
 MOST_PAIRS = 10**11
@@ -75,11 +74,7 @@ def sinkhorn_lazy(
     Raises:
         InputError: bad points, weights or numbers; both sides hard with unequal masses; KeOps asked for and not installed.
     """
-    X, Y = as_tensor(x, "x", ndim=2), as_tensor(y, "y", ndim=2)
-    if X.shape[1] != Y.shape[1]:
-        raise InputError(
-            f"x and y must have the same number of columns; x has {X.shape[1]} and y has {Y.shape[1]}. Keep the same columns in both."
-        )
+    X, Y = two_clouds(x, y)
     eps = positive("eps", eps, "Small values such as 0.01 give sharp plans, 0.05 a quick one.")
     penalty = Penalty(check_number("rho1", rho1), check_number("rho2", rho2))
     tol = positive("tol", 1e-4 if tol is None else tol, "It bounds the relative error of the value.")
@@ -101,7 +96,7 @@ def sinkhorn_lazy(
     level = Level(ground, x1, y1, a1, b1, eps, solved, pairs, work, min(NEAR, tol / 100), kind)
     start = None
     if init is not None:
-        f, g = _potentials(init, len(X), len(Y), X.device, s)
+        f, g = potentials_of(init, len(X), len(Y), X.device, s)
         f, g = (g[held2], f[held1]) if flipped else (f[held1], g[held2])
         start = f[level.fine_x.order], g[level.fine_y.order]
     found = finish(level, start, tol, max_iter, coarse, Watch(progress, cancel, tol))

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from uotlab.arrays import as_tensor, like, masses
+from uotlab.arrays import as_tensor, like, masses, two_clouds
 from uotlab.costs import Cost, make_cost
 from uotlab.errors import InputError
 from uotlab.parameters import check_number
@@ -57,15 +57,18 @@ class Setting:
 
     def potentials(self, init: Any) -> tuple[Tensor, Tensor] | None:
         """Given potentials (f, g) in the cost's own units as multiples of s; None stays None."""
-        if init is None:
-            return None
         n, m = self.C.shape
-        if not isinstance(init, tuple | list) or len(init) != 2:
-            raise InputError(f"init must be a pair (f, g) of potentials, shapes ({n},) and ({m},); it is {type(init).__name__}.")
-        f, g = (as_tensor(p, "init", ndim=1).double().to(self.C.device) / self.s for p in init)
-        if len(f) != n or len(g) != m:
-            raise InputError(f"init must be potentials (f, g) of shapes ({n},) and ({m},); they have ({len(f)},) and ({len(g)},).")
-        return f, g
+        return None if init is None else potentials_of(init, n, m, self.C.device, self.s)
+
+
+def potentials_of(init: Any, n: int, m: int, device: torch.device, s: float) -> tuple[Tensor, Tensor]:
+    """Given potentials (f, g) in the cost's own units, float64, as multiples of s."""
+    if not isinstance(init, tuple | list) or len(init) != 2:
+        raise InputError(f"init must be a pair (f, g) of potentials, shapes ({n},) and ({m},); it is {type(init).__name__}.")
+    f, g = (as_tensor(p, "init", ndim=1).double().to(device) / s for p in init)
+    if len(f) != n or len(g) != m:
+        raise InputError(f"init must be potentials (f, g) of shapes ({n},) and ({m},); they have ({len(f)},) and ({len(g)},).")
+    return f, g
 
 
 def setting(
@@ -76,11 +79,7 @@ def setting(
     Raises:
         InputError: bad points or weights, or more than `most` pairs.
     """
-    X, Y = as_tensor(x, "x", ndim=2), as_tensor(y, "y", ndim=2)
-    if X.shape[1] != Y.shape[1]:
-        raise InputError(
-            f"x and y must have the same number of columns; x has {X.shape[1]} and y has {Y.shape[1]}. Keep the same columns in both."
-        )
+    X, Y = two_clouds(x, y)
     if len(X) * len(Y) > most:
         raise InputError(
             f"x and y make {len(X) * len(Y):.2g} pairs; at most {most:.2g} can be solved here. Give a subsample of the points."

@@ -17,7 +17,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from uotlab.arrays import as_tensor, like, masses
+from uotlab.arrays import like, masses, two_clouds
 from uotlab.costs import Cost, make_cost
 from uotlab.divergences import DIVERGENCES
 from uotlab.errors import InputError
@@ -26,9 +26,9 @@ from uotlab.penalty import Penalty
 from uotlab.plans.base import Plan
 from uotlab.plans.certificate import certify, plan_matrix, rough_plan, round_plan
 from uotlab.plans.dense import Potentials, Search, cost_matrix, solve, spread
+from uotlab.plans.setting import MOST_PAIRS, potentials_of
 from uotlab.plans.solver import SOLVERS, Cancel, Progress, Solver
 
-MOST_PAIRS = 2**30  #: entries of a plan: 8 GB in float64, and several of that size are held
 __all__ = ["Potentials", "Sinkhorn", "certify", "check_masses", "plan_matrix", "rough_plan", "round_plan", "sinkhorn", "solve", "warm_up"]
 
 
@@ -80,11 +80,7 @@ def sinkhorn(
             scale_cost=scale_cost, max_iter=max_iter, init=init, progress=progress, cancel=cancel,
         )  # fmt: skip
     rho1, rho2 = (math.inf if name == "balanced" else rho for name, rho in zip(names, (rho1, rho2), strict=True))
-    X, Y = as_tensor(x, "x", ndim=2), as_tensor(y, "y", ndim=2)
-    if X.shape[1] != Y.shape[1]:
-        raise InputError(
-            f"x and y must have the same number of columns; x has {X.shape[1]} and y has {Y.shape[1]}. Keep the same columns in both."
-        )
+    X, Y = two_clouds(x, y)
     if len(X) * len(Y) > MOST_PAIRS:
         raise InputError(
             f"x and y make {len(X) * len(Y):.2g} pairs; at most {MOST_PAIRS:.2g} fit into memory. "
@@ -112,7 +108,7 @@ def sinkhorn(
         s, mean = 1.0, factor
     unit = s if scale_cost and proper else 1.0  # what one unit of eps and rho stands for
     eps, penalty = eps * unit / s, Penalty(penalty.rho1 * unit / s, penalty.rho2 * unit / s)
-    start = None if init is None else _potentials(init, len(X), len(Y), X.device, s)
+    start = None if init is None else potentials_of(init, len(X), len(Y), X.device, s)
     return _dense(x, y, C, mean, s, unit, A, B, eps, penalty, tol, max_iter, start, work, progress, cancel)
 
 
@@ -189,16 +185,6 @@ def _as_given(x: Any, P: Tensor) -> Any:
     """`like(x, P)` without a copy of the plan where its float type is already right."""
     same = not isinstance(x, Tensor) and P.device.type == "cpu" and getattr(x, "dtype", None) == P.numpy().dtype
     return P.numpy() if same else like(x, P)
-
-
-def _potentials(init: Any, n: int, m: int, device: torch.device, s: float) -> tuple[Tensor, Tensor]:
-    """Given potentials (f, g) in units of the mean cost s."""
-    if not isinstance(init, tuple | list) or len(init) != 2:
-        raise InputError(f"init must be a pair (f, g) of potentials, shapes ({n},) and ({m},); it is {type(init).__name__}.")
-    f, g = (as_tensor(p, "init", ndim=1).double().to(device) / s for p in init)
-    if len(f) != n or len(g) != m:
-        raise InputError(f"init must be potentials (f, g) of shapes ({n},) and ({m},); they have ({len(f)},) and ({len(g)},).")
-    return f, g
 
 
 def check_masses(a: Tensor, b: Tensor, penalty: Penalty) -> None:
