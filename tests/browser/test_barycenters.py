@@ -1,5 +1,6 @@
 """The page of barycenters in a real browser: the point is dragged, the picture follows, long work reports and ends."""
 
+import json
 import re
 
 import pytest
@@ -9,6 +10,17 @@ SHAPE = """(key) => {
   const graph = document.querySelector(`.st-key-${key} .uot-graph`);
   const trace = graph && graph.data && graph.data.find(t => t.name === 'barycenter');
   return trace ? Array.from(trace.y).map(v => Math.round(v * 1e4)).join() : '';
+}"""
+# the next drawing waits for window.__release()
+HOLD_DRAWING = """() => {
+  for (const name of ['react', 'restyle']) {
+    const draw = Plotly[name];
+    Plotly[name] = async (...all) => {
+      Plotly[name] = draw;
+      await new Promise((go) => { window.__release = go; });
+      return draw(...all);
+    };
+  }
 }"""
 DONE = """() => {
   const graph = document.querySelector('.st-key-b_live_rows .uot-graph');
@@ -61,6 +73,21 @@ def test_the_keyboard_moves_the_point(page, server):
     assert "1 gaussian 0.3" in page.locator(".uot-simplex svg").get_attribute("aria-valuetext")
     page.locator(".uot-simplex-equal").click()
     page.wait_for_function("document.querySelector('.uot-simplex-numbers').innerText.startsWith('0.33')")
+
+
+def test_a_picture_asked_for_while_another_is_drawn_still_comes(page, server):
+    open_page(page, server, "?kind=densities&method=ipot&m=gaussian,-2,0.5;box,2,0.6&compare=0")
+    page.locator(".uot-simplex svg").focus()
+    page.evaluate(HOLD_DRAWING)
+    page.keyboard.press("1")
+    page.wait_for_function("window.__release !== undefined")
+    first = page.evaluate("window.__uotlab.address")
+    page.keyboard.press("2")
+    page.wait_for_function(f"window.__uotlab.address !== {json.dumps(first)}")
+    page.evaluate("window.__release()")
+    page.wait_for_function("window.__uotlab.drawn === window.__uotlab.address")
+    heaviest = "(key) => { const t = document.querySelector(`.st-key-${key} .uot-graph`).data.find(t => t.name === 'barycenter'); return t.x[t.y.indexOf(Math.max(...t.y))]; }"
+    page.wait_for_function(f"({heaviest})('b_live') > 0")  # the box is on the right
 
 
 @pytest.mark.parametrize("k", [2, 4, 5])

@@ -123,8 +123,7 @@ class Live {
       await this.draw(header, body, 4 + length);
       this.bytes += body.byteLength;
     }
-    this.drawn = address;
-    this.took(header);
+    this.took(header, address);
   }
 
   async whole(address) {
@@ -144,8 +143,7 @@ class Live {
       this.figures += 1;
       this.count();
     }
-    this.drawn = address;
-    this.took(answer);
+    this.took(answer, address);
   }
 
   // all arrays of a frame in one redraw: an undefined entry leaves that trace as it is
@@ -189,7 +187,9 @@ class Live {
     if (this.times.length > 200) this.times.splice(0, 100);
   }
 
-  took(header) {
+  took(header, address) {
+    this.drawn = address;
+    if (address !== this.address) return; // another picture was asked for while this one was drawn: it is still to come
     this.since = header.pulse;
     this.status = header;
     this.note(header.note ?? "");
