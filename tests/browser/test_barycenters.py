@@ -11,6 +11,10 @@ SHAPE = """(key) => {
   const trace = graph && graph.data && graph.data.find(t => t.name === 'barycenter');
   return trace ? Array.from(trace.y).map(v => Math.round(v * 1e4)).join() : '';
 }"""
+PEAK = """(key) => {
+  const curve = document.querySelector(`.st-key-${key} .uot-graph`).data.find(t => t.name === 'barycenter');
+  return curve.x[curve.y.indexOf(Math.max(...curve.y))];
+}"""
 # the next drawing waits for window.__release()
 HOLD_DRAWING = """() => {
   for (const name of ['react', 'restyle']) {
@@ -86,8 +90,7 @@ def test_a_picture_asked_for_while_another_is_drawn_still_comes(page, server):
     page.wait_for_function(f"window.__uotlab.address !== {json.dumps(first)}")
     page.evaluate("window.__release()")
     page.wait_for_function("window.__uotlab.drawn === window.__uotlab.address")
-    heaviest = "(key) => { const t = document.querySelector(`.st-key-${key} .uot-graph`).data.find(t => t.name === 'barycenter'); return t.x[t.y.indexOf(Math.max(...t.y))]; }"
-    page.wait_for_function(f"({heaviest})('b_live') > 0")  # the box is on the right
+    page.wait_for_function(f"({PEAK})('b_live') > 0")  # the box is on the right
 
 
 @pytest.mark.parametrize("k", [2, 4, 5])

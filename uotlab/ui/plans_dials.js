@@ -74,6 +74,7 @@ class Dials {
     if (fresh) this.ticket = -1;
     this.draw();
     if (data.answer?.ticket >= this.ticket) this.show(data.answer);
+    if (fresh && this.flying) this.again = true; // the answer under way is the former plan's
     if (!data.answer?.ticket && !this.flying) { // the script did not wait for the plan
       this.settling = true;
       this.say("Solving. The first plan on a new machine takes some seconds, while the solver is made ready.");
