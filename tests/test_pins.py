@@ -23,7 +23,10 @@ def pins(file: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("file", ["requirements.txt", "requirements-dev.txt"])
+FILES = ("requirements.txt", "requirements-cluster.txt", "requirements-dev.txt")
+
+
+@pytest.mark.parametrize("file", FILES)
 def test_what_is_pinned_is_installed(file: str) -> None:
     wrong = {n: (v, got) for n, v in pins(file).items() if (got := importlib.metadata.version(n).split("+")[0]) != v}
     assert not wrong, f"installed versions differ from {file}: {wrong}"
@@ -34,7 +37,7 @@ def test_every_requirement_of_a_pin_is_pinned() -> None:
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
-    held = {canonicalize_name(n): v for file in ("requirements.txt", "requirements-dev.txt") for n, v in pins(file).items()}
+    held = {canonicalize_name(n): v for file in FILES for n, v in pins(file).items()}
     missing = set()
     for name in held:
         for text in importlib.metadata.requires(name) or []:
