@@ -51,6 +51,7 @@ class Job:
         self.control = Control()
         self.seconds = record.seconds
         self.metrics: Mapping[str, float] = record.metrics
+        self.unattended = False  #: a cell of a sweep: nobody need watch it, and it takes no place in a session's queue
         self._name = record.name
         self._engine = engine
         self._step, self._base = record.step, record.steps_total
@@ -215,7 +216,8 @@ class Job:
             self._pace.clear()
 
     def _train(self) -> None:
-        self.touch()  # it may have waited in the queue for longer than anybody watches
+        if not self.unattended:
+            self.touch()  # it may have waited in the queue for longer than anybody watches
         run = self._prepare()
         while True:
             self._started = time.perf_counter()
@@ -258,7 +260,7 @@ class Job:
             self._pace.popleft()
         if unwatched > GLANCE_SECONDS:
             self.control.frame_seconds = IDLE_FRAME_SECONDS
-        if unwatched > UNWATCHED_SECONDS and not still:
+        if unwatched > UNWATCHED_SECONDS and not still and not self.unattended:
             self.note = f"Paused because nobody watched it for {UNWATCHED_SECONDS / 60:.0f} minutes; press Play to go on."
             self.control.pause()
         if now - self._noted > NOTE_SECONDS and not self._deleted:

@@ -42,6 +42,7 @@ class Engine:
         self._queue: list[Job] = []
         self._held: dict[str, tuple[Job, float]] = {}
         self._workers: dict[str, threading.Thread] = {}
+        self._guests: set[threading.Thread] = set()  # threads of sweeps that train now
         self._networks: list[Job] = []
         self._opening = threading.Lock()
         self._closing = False
@@ -64,6 +65,51 @@ class Engine:
             self._forget_old()
             self.enqueue(job)
         return job
+
+    def work_on(self, run_id: str, owner: str, name: str, spec: RunSpec) -> Job:
+        """Train a run in the calling thread, beside the queue: a cell of a sweep. It goes on from its checkpoint where it has one.
+
+        Raises:
+            InputError: the spec is wrong, another thread or process works on this run, or the engine is closing.
+        """
+        method = check_spec(spec)
+        with self.lock:
+            if self._closing:
+                raise InputError("The engine is closing; start the app again.")
+            job = self._jobs.get(run_id)
+            if job is not None and job.state in ("queued", "running"):
+                raise InputError("Another thread works on this run; wait until it is done.")
+            if job is None and (record := self.store.get(run_id)) is not None:
+                job = Job(self, record)
+                self._check_elsewhere(job)
+            if job is None:
+                job = Job(self, self.store.add(run_id, owner, name, spec, spec.steps or method.default_steps))
+            job.unattended, job.device = True, str(pick_device(spec.device))
+            job.error = job.traceback = None
+            job.control.resume()
+            self._jobs[run_id] = job
+            self._forget_old()
+            self._guests.add(threading.current_thread())
+            job.become("running", error=None, traceback=None)
+        use_threads(torch.device(job.device))
+        try:
+            job.work()
+        finally:
+            with self.lock:
+                self._guests.discard(threading.current_thread())
+                job.rest()
+                if job._deleted:
+                    self.store.checkpoint_path(job.id).unlink(missing_ok=True)
+                self.lock.notify_all()
+        return job
+
+    def known(self, id: str) -> Job | None:
+        """The job of an id if this process works on it or has lately done so."""
+        return self._jobs.get(id)
+
+    @property
+    def closing(self) -> bool:
+        return self._closing
 
     def job(self, id: str) -> Job | None:
         """The job of an id, from the store where this process does not know it yet; its picture then follows in a moment."""
@@ -145,7 +191,7 @@ class Engine:
                 if job.state == "running":
                     job.control.pause()
             self.lock.notify_all()
-        for worker in self._workers.values():
+        for worker in (*self._workers.values(), *self._guests):
             worker.join(timeout)
         with self.lock:
             for job in self._jobs.values():
@@ -183,7 +229,7 @@ class Engine:
             return waiting.index(job) + 1 if job in waiting else None
 
     def _check_room(self, owner: str) -> None:
-        active = [j.state for j in self._jobs.values() if j.owner == owner and j.state in ("queued", "running")]
+        active = [j.state for j in self._jobs.values() if j.owner == owner and j.state in ("queued", "running") and not j.unattended]
         if len(active) > QUEUED_MOST:
             raise InputError(
                 f"This session already has one running and {QUEUED_MOST} queued jobs, the most it may have; "
@@ -238,7 +284,7 @@ class Engine:
         """Wait for the next job of a device; None when closing."""
         with self.lock:
             while not self._closing:
-                busy = {j.owner for j in self._jobs.values() if j.state == "running"}
+                busy = {j.owner for j in self._jobs.values() if j.state == "running" and not j.unattended}
                 ready = [j for j in self._queue if j.device == device and j.owner not in busy]
                 held, until = self._held.get(device, (None, 0.0))
                 wait = until - time.monotonic() if held is not None and held.state == "paused" else 0.0

@@ -9,7 +9,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -122,6 +122,11 @@ class Store:
             query = query.where(_runs.c.owner == owner)
         with self._db.connect() as db:
             return [_record(row) for row in db.execute(query)]
+
+    def some(self, ids: Collection[str]) -> dict[str, Record]:
+        """The runs of these ids, by id; what there is of them."""
+        with self._db.connect() as db:
+            return {row.id: _record(row) for row in db.execute(select(_runs).where(_runs.c.id.in_(list(ids))))}
 
     def rename(self, id: str, name: str, owner: str | None = None) -> None:
         self._mine(id, owner)
