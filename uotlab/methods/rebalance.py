@@ -52,6 +52,11 @@ class Batch:
     def plain(cls, x: Tensor, y: Tensor) -> "Batch":
         return cls(x, y, x.new_full((len(x),), 1 / len(x)), y.new_full((len(y),), 1 / len(y)))
 
+    @classmethod
+    def weighted(cls, x: Tensor, y: Tensor, p1: Tensor, p2: Tensor) -> "Batch":
+        """Points with shares in proportion to the densities p1 (n,), p2 (m,)."""
+        return cls(x, y, _shares(p1), _shares(p2))
+
     def halves(self) -> tuple["Batch", "Batch"]:
         """Two independent batches of half the points."""
         n, m = len(self.x) // 2, len(self.y) // 2
@@ -138,7 +143,7 @@ class Rebalanced(Method):
 
     def couple(self, state: State, x: Tensor, y: Tensor) -> Coupling:
         """The mini-batch plan, at the run's cost, eps and rho."""
-        a, b = (masses(None, len(z), "weights").to(z.device) * m.mass for z, m in zip((x, y), state.problem.marginals, strict=True))
+        a, b = (masses(None, len(z), "weights").to(z.device) * m.mass for z, m in zip((x, y), state.problem.marginals[:2], strict=True))
         C = state.cost.matrix(x, y)
         work = torch.float64 if self.plan_tol < 1e-5 else torch.float32
         found = solve(C, a, b, self.eps, state.penalty, self.plan_tol, dtype=work)
@@ -174,6 +179,6 @@ class Rebalanced(Method):
 
     def plan(self, state: State, x: Tensor, y: Tensor) -> Plan:
         """The entropic plan between given points at the run's cost, eps and rho: what a batch of this size is trained on."""
-        a, b = (masses(None, len(z), "weights") * m.mass for z, m in zip((x, y), state.problem.marginals, strict=True))
+        a, b = (masses(None, len(z), "weights") * m.mass for z, m in zip((x, y), state.problem.marginals[:2], strict=True))
         s, rho = state.cost.scale, state.penalty
         return sinkhorn(x, y, a, b, state.cost, self.eps * s, rho.rho1 * s, rho.rho2 * s, scale_cost=False)

@@ -173,7 +173,7 @@ class UBDual(Method):
 
     def plan(self, state: DualState, x: Tensor, y: Tensor) -> Plan:
         """P = a b exp((u + v - C) / eps) between given points, rounded to held marginals, with its certificate; equal weights."""
-        a, b = (masses(None, len(z), "weights") * m.mass for z, m in zip((x, y), state.problem.marginals, strict=True))
+        a, b = (masses(None, len(z), "weights") * m.mass for z, m in zip((x, y), state.problem.marginals[:2], strict=True))
         s, penalty = state.cost.scale, state.penalty
         u, v = (self._potential(state, state.dual_ema, side, z).detach().cpu().double() for side, z in ((1, x), (2, y)))
         C = state.cost.matrix(x.double(), y.double()).cpu()
