@@ -10,6 +10,7 @@ from uotlab.data.base import DATASETS, load
 from uotlab.divergences import DIVERGENCES
 from uotlab.engine.fitted import Fitted, fit
 from uotlab.engine.spec import RunSpec
+from uotlab.engine.sweeping import sweep
 from uotlab.errors import InputError
 from uotlab.methods.base import METHODS
 from uotlab.metrics.base import METRICS
@@ -58,4 +59,5 @@ __all__ = [
     "sinkhorn_divergence",
     "sinkhorn_batch",
     "sinkhorn_lazy",
+    "sweep",
 ]

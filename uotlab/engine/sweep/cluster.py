@@ -129,7 +129,9 @@ class _Errand:
             self._land(run_id, future.result())
         elif future.status == "error":
             error = future.exception()
-            self.store.update(run_id, state="failed", error=f"The cluster could not do this run ({type(error).__name__}: {short(error, 200)}).")
+            self.store.update(
+                run_id, state="failed", error=f"The cluster could not do this run ({type(error).__name__}: {short(error, 200)})."
+            )
         else:  # cancelled, or the scheduler is gone
             self.store.update(run_id, state="interrupted")
         future.release()

@@ -101,9 +101,13 @@ class Sweep:
         return Row(cell, run, record.state, live.step, live.steps_total, live.seconds, record.metrics, record.error)
 
     @property
+    def active(self) -> bool:
+        """Whether threads of this process work on it."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
     def state(self) -> SweepState:
-        thread = self._thread
-        if thread is not None and thread.is_alive():
+        if self.active:
             return "stopping" if self._stop.is_set() else "running"
         rows = self.rows()
         if all(row.settled for row in rows):
@@ -146,9 +150,8 @@ class Sweep:
         """
         from uotlab.engine.sweep.cluster import connected, run_on_cluster, scheduler
 
-        with self._lock:
-            if self._thread is not None and self._thread.is_alive():
-                return
+        if self.active:
+            return
         self.engine.store.recover()
         self._looked = 0.0
         if self.state == "elsewhere":
@@ -208,9 +211,10 @@ def start(engine: Engine, spec: SweepSpec, owner: str, workers: int | None = Non
     Raises:
         InputError: this session already has one under way, or the scheduler does not answer.
     """
-    for other in listed(engine, owner):
-        if other.owner == owner and other.state in ("running", "stopping"):
-            raise InputError("This session already has a sweep under way; cancel it, or wait until it is done.")
+    with _guard:
+        mine = [s for s in _sweeps.values() if s.engine is engine and s.owner == owner]
+    if any(s.active for s in mine):
+        raise InputError("This session already has a sweep under way; cancel it, or wait until it is done.")
     sweep = Sweep(engine, secrets.token_urlsafe(16), owner, spec, time.time())
     with _guard:
         _sweeps[sweep.id] = sweep
