@@ -1,4 +1,4 @@
-"""The command line: `python -m uotlab list | run | plan | barycenter | fetch`. Bad input is one sentence on stderr and exit code 2."""
+"""The command line: `python -m uotlab list | run | sweep | plan | barycenter | fetch`. Bad input is one sentence on stderr and exit code 2."""
 
 import argparse
 import csv
@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from uotlab import COSTS, DATASETS, DIVERGENCES, METHODS, METRICS, SOLVERS, VIEWS, Fitted, InputError, Plan, __version__, fit, load, plan
+from uotlab.cli import sweep as sweep_cli
 from uotlab.engine.files import floats, to_json, write_text, write_whole
 from uotlab.engine.loop import NotFinite
 from uotlab.errors import did_you_mean, short
@@ -109,6 +110,8 @@ def _parser() -> argparse.ArgumentParser:
     mean.add_argument("--out", type=Path, metavar="DIR", help="write barycenter.json, barycenter.npz and barycenter.csv there")
     mean.add_argument("--json", action="store_true", help="print the numbers as JSON")
     mean.set_defaults(command=barycenter_command)
+
+    sweep_cli.add_parser(commands)
 
     fetch = commands.add_parser("fetch", help="download a dataset, with checksum")
     fetch.add_argument("name", metavar="NAME", help="such as mnist")
