@@ -4,6 +4,7 @@ import numpy as np
 
 from tests.views.synthetic_barycenters import BARYCENTERS
 from tests.views.synthetic_plans import PLANS
+from tests.views.synthetic_sweeps import SWEEPS
 
 
 def f(values) -> np.ndarray:
@@ -97,4 +98,5 @@ SNAPSHOTS = (
     }
     | PLANS
     | BARYCENTERS
+    | SWEEPS
 )

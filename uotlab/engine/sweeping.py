@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def sweep(
     methods: str | Sequence[str],
-    dataset: str,
+    dataset: Any,
     grid: Mapping[str, Any],
     seeds: int | Sequence[int] = (0,),
     steps: int | None = None,

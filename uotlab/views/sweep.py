@@ -14,6 +14,7 @@ CONVENTIONS = ("cost-weight τ", "divergence-weight τ", "Sinkhorn τ")
 
 
 def names(arrays: Arrays, key: str) -> list[str]:
+    """Words of the picture: of its curves, titles or ticks."""
     return [str(name) for name in arrays.get(f"names/sweep/{key}", ())]
 
 
@@ -62,7 +63,7 @@ class SweepView(View):
                 around = {"fill": "toself", "fillcolor": tinted(color, 0.16), "line": {"width": 0}, "mode": "lines", "type": "scatter"}
                 edge = {"x": np.concatenate([x, x[::-1]]), "y": np.concatenate([low, high[::-1]])}
                 found.append({**around, **edge, **group, "name": f"{label}, band", "hoverinfo": "skip", "showlegend": False})
-            words = [self._hover(arrays, label, row) for row in (np.repeat(rows, 2) if level else rows)]
+            words = [self._hover(arrays, label, int(row)) for row in (np.repeat(rows, 2) if level else rows)]
             best = int(arrays["sweep/best"][k])
             line = {"color": color, "width": 2.4, **({"dash": "dash"} if level else {})}
             look = {"type": "scatter", "mode": "lines" if level else "lines+markers", "line": line, "marker": {"size": 7, "color": color}}
@@ -88,7 +89,7 @@ class SweepView(View):
         return found
 
     def layout(self, arrays: Arrays, *, log_x=True, log_y=False, **_: Any) -> dict[str, Any]:
-        first, second = (names(arrays, "title") + ["", ""])[:2]
+        first, second = [*names(arrays, "title"), "", ""][:2]
         horizontal = axis(first)
         ticks, end = names(arrays, "tick"), arrays["sweep/end"]
         if ticks:

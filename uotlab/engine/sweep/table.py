@@ -44,9 +44,9 @@ class SweepTable:
 
     def frame(self) -> Any:
         """`records` as a pandas DataFrame."""
-        import pandas
+        import pandas as pd
 
-        return pandas.DataFrame(self.records())
+        return pd.DataFrame(self.records())
 
     def csv(self) -> str:
         """`records` as comma-separated text."""
@@ -77,7 +77,8 @@ class SweepTable:
 
     def __repr__(self) -> str:
         done = sum(row.scored for row in self.rows)
-        return f"<SweepTable {', '.join(self.spec.methods)} on {self.spec.dataset} over {axes_text(self.spec)}: {done} of {len(self.rows)} runs>"
+        where = f"{', '.join(self.spec.methods)} on {self.spec.dataset} over {axes_text(self.spec)}"
+        return f"<SweepTable {where}: {done} of {len(self.rows)} runs>"
 
     def _repr_html_(self) -> str:
         html: str = self.frame().to_html(max_rows=40)
@@ -90,4 +91,5 @@ def axes_text(spec: SweepSpec) -> str:
 
 
 def table_of(id: str, spec: SweepSpec, rows: Sequence[Row]) -> SweepTable:
+    """The rows of a sweep, frozen as they are now."""
     return SweepTable(id, spec, tuple(rows))
