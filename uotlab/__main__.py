@@ -24,6 +24,7 @@ from uotlab.engine.loop import NotFinite
 from uotlab.errors import did_you_mean, short
 from uotlab.parameters import check_count, value_of_text
 from uotlab.plans.barycenters.base import BARYCENTERS, barycenter
+from uotlab.plans.setting import MOST_PAIRS
 from uotlab.registry import Registry
 
 REGISTRIES: dict[str, Registry] = {
@@ -240,7 +241,8 @@ def plan_command(arguments: argparse.Namespace) -> None:
     """Solve, say what came out, and write what was asked for."""
     settings = _settings("--set", arguments.set, SOLVERS[arguments.solver])
     data = _settings("--data", arguments.data, DATASETS[arguments.dataset])
-    check_count("n", arguments.n, least=1, most=10_000_000)
+    most = MOST_PAIRS if SOLVERS[arguments.solver].most_pairs < MOST_PAIRS else 10**14  # before so many points are drawn
+    check_count("n", arguments.n, least=1, most=math.isqrt(most))
     if arguments.out is not None:
         _writable(arguments.out)
     problem = load(arguments.dataset, max(arguments.n, 2), data.pop("seed", arguments.seed), **data)
@@ -315,6 +317,10 @@ def barycenter_command(arguments: argparse.Namespace) -> None:
         measures, support = placed_digits(arguments.digit, arguments.count, arguments.seed, moved=not arguments.centred), None
     else:
         form = next(k for k in ("densities", "images", "clouds") if getattr(arguments, k))
+        takes = BARYCENTERS[arguments.method].takes
+        if form not in takes:
+            able = ", ".join(name for name, cls in BARYCENTERS.items() if form in cls.takes)
+            raise InputError(f"{arguments.method} takes {' or '.join(sorted(takes))}, not {form}; for {form} take {able}.")
         texts = getattr(arguments, form)
         measures, support = measures_of_texts(form, texts, arguments.points, arguments.seed, moved=not arguments.centred)
     found = barycenter(arguments.method, measures, arguments.weights, support, **settings)

@@ -9,6 +9,7 @@ from torch import Tensor
 from uotlab.errors import InputError
 
 LEAST_MASS, MOST_MASS = 1e-100, 1e100  #: products of two masses must be numbers
+MOST_SINGLE = 3e38  #: greatest number that is kept in float32
 Array: TypeAlias = np.ndarray | Tensor
 
 
@@ -72,13 +73,23 @@ def two_clouds(x: Any, y: Any) -> tuple[Tensor, Tensor]:
 
 
 def like(reference: Any, x: Tensor) -> Any:
-    """`x` as the kind of array that `reference` is: a tensor on its device, or numpy of its float type."""
+    """`x` as the kind of array that `reference` is: a tensor on its device, or numpy of its float type.
+
+    Raises:
+        InputError: a vector with numbers beyond those of float32, where the caller's arrays are of that type.
+    """
     x = x.detach()
+    if x.ndim == 1 and x.dtype == torch.float64 and _is_single(reference) and bool((x.isfinite() & (x.abs() > MOST_SINGLE)).any()):
+        raise InputError("The result has numbers beyond 3e38, too large for float32; give float64 arrays, or rescale the points.")
     if isinstance(reference, Tensor):
         return x.to(reference.device, reference.dtype if reference.is_floating_point() else x.dtype)
     dtype = getattr(reference, "dtype", None)
     array = x.cpu().numpy()
     return array.astype(dtype) if dtype in (np.float32, np.float64) else array
+
+
+def _is_single(reference: Any) -> bool:
+    return getattr(reference, "dtype", None) in (np.float32, torch.float32)
 
 
 def masses(a: Any, n: int, name: str, dtype: torch.dtype = torch.float64) -> Tensor:

@@ -220,6 +220,10 @@ def make_cost(cost: "str | Cost | None", parameter: float | None = None) -> Cost
     """A Cost from its registry name and, for `power` and `wfr`, its number; a Cost passes through; None is sqeuclidean."""
     if isinstance(cost, Cost):
         return cost
+    if cost is not None and not isinstance(cost, str):
+        raise InputError(
+            f"cost must be a name of uotlab.COSTS or a Cost; it is {type(cost).__name__}. A matrix of costs can be given to sinkhorn_batch."
+        )
     cls = COSTS[cost or "sqeuclidean"]
     if parameter is None or cls.parameter is None:
         return cls()

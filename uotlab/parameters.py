@@ -3,11 +3,24 @@
 import operator
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from uotlab.errors import InputError, did_you_mean, short
 
 M = TypeVar("M", bound=BaseModel)
+
+
+class Settings(BaseModel):
+    """Frozen hyper-parameters from people: no unknown ones, and no yes or no where a number belongs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+            raise InputError(f"{info.field_name} of {getattr(cls, 'name', cls.__name__)} must not be {value}: it is no yes-or-no setting.")
+        return value
 
 
 def make_model(cls: type[M], values: dict[str, Any]) -> M:

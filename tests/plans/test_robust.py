@@ -122,3 +122,39 @@ def test_random_problems_agree_with_a_log_domain_loop(problem):
     mass = float(P.sum())
     assert plan.mass == pytest.approx(mass, rel=1e-5)
     assert np.abs(plan.P - P.numpy()).sum() <= 1e-5 * mass
+
+
+X = np.random.default_rng(0).normal(size=(20, 2))
+
+
+@pytest.mark.parametrize("solve", [uotlab.sinkhorn, uotlab.sinkhorn_lazy])
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"eps": 1e-30}, "eps must be at least 1e-05 of the mean cost"),
+        ({"eps": 1e-6, "scale_cost": False}, "eps must be at least 1e-05 of the mean cost"),
+        ({"progress": 3}, "progress must be a function"),
+        ({"cancel": "now"}, "cancel must be a function"),
+        ({"scale_cost": X}, "scale_cost must be True or False"),
+        ({"cost": np.ones((20, 20))}, "cost must be a name of uotlab.COSTS or a Cost"),
+    ],
+)
+def test_settings_that_cannot_be_solved_are_one_sentence(solve, given, sentence):
+    with pytest.raises(uotlab.InputError, match=sentence):
+        solve(X, X + 1, **given)
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: sinkhorn(X, X + 1, eps=1e-7, divergence="tv", rho1=1, rho2=1), "eps must be at least"),
+        (lambda: uotlab.sinkhorn_batch(np.ones((2, 3, 3)), eps=1e-9), "eps must be at least"),
+        (lambda: uotlab.ipot(X, X + 1, beta=1e-300), "beta must be at least"),
+        (lambda: uotlab.plan("sinkhorn", uotlab.Problem.from_arrays(X, X + 1), rho1=True), "rho1 of sinkhorn must not be True"),
+        (lambda: uotlab.plan("scaling", uotlab.Problem.from_arrays(X, X + 1), lo=3), "lo and hi of the range"),
+        (lambda: sinkhorn((1e25 * X).astype("f"), (1e25 * X + 1e25).astype("f")), "too large for float32"),
+    ],
+)
+def test_numbers_beyond_what_can_be_solved_are_one_sentence(call, sentence):
+    with pytest.raises(uotlab.InputError, match=sentence):
+        call()

@@ -2,22 +2,22 @@
 
 import zlib
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict
 
+from uotlab.parameters import Settings, check_count, make_model
 from uotlab.problem import Kind, Measure, Problem, Sampler
 from uotlab.registry import Registry
 
 DATASETS: Registry = Registry("dataset", "uotlab.data")
 
 
-class Dataset(BaseModel, ABC):
+class Dataset(Settings, ABC):
     """Fields become the form, the command line's `--set` and the docs: give each a description, a range and a unit."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     name: ClassVar[str]
     title: ClassVar[str]  #: a few words for menus
     group: ClassVar[str]  #: "1-D toys", "2-D toys", "Digits", "Your own", ...
@@ -56,10 +56,6 @@ def load(name: str, n: int | None = None, seed: int = 0, **params: object) -> Pr
         n: points a side; None is the dataset's default.
         params: fields of the dataset.
     """
-    from dataclasses import replace
-
-    from uotlab.parameters import check_count, make_model
-
     cls = DATASETS[name]
     n = cls.default_n if n is None else check_count("n", n, least=2, most=10_000_000)
     seed = check_count("seed", seed, least=0, most=2**31 - 1)

@@ -1,5 +1,6 @@
 """Measures for barycenters: named densities on a line, digits placed in larger frames, small clouds. Masses, not samples."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,8 +46,14 @@ class Density:
         if self.shape not in SHAPES:
             raise InputError(f"There is no density named '{short(self.shape)}'. {did_you_mean(self.shape, SHAPES)}")
         mean, width, mass = (check_number(n, getattr(self, n)) for n in ("mean", "width", "mass"))
-        if not (width > 0 and mass > 0 and abs(mean) < 1e6 and 0 <= self.outlier < 1):
-            raise InputError(f"width and mass of a density must be positive and its outlier a share below 1; it is {self}.")
+        for name, number, holds, rule in (
+            ("mean", mean, abs(mean) < 1e6, "be a number within a million of 0"),
+            ("width", width, 0 < width < math.inf, "be a positive number"),
+            ("mass", mass, 0 < mass < math.inf, "be a positive number"),
+            ("outlier", self.outlier, 0 <= self.outlier < 1, "be a share of at least 0 and below 1"),
+        ):
+            if not holds:
+                raise InputError(f"{name} of the density '{self.shape}' must {rule}; it is {number:g}. Such as gaussian,-1,0.4.")
         heights = SHAPES[self.shape]((x - mean) / width)
         if not heights.sum() > 0:
             raise InputError(

@@ -11,12 +11,13 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from uotlab.costs import COSTS, Cost, make_cost
 from uotlab.divergences import DIVERGENCES, Balanced, Divergence
 from uotlab.errors import InputError
+from uotlab.parameters import Settings
 from uotlab.penalty import EPS, Convention, Penalty, rho_from_tau
 from uotlab.problem import Measure, Problem
 from uotlab.registry import Registry
@@ -79,14 +80,13 @@ def _calibration_batch(measure: Measure) -> tuple[Tensor, Tensor | None]:
     return measure.take(torch.arange(measure.n)), weights
 
 
-class Method(BaseModel, ABC):
+class Method(Settings, ABC):
     """Fields shared by all: cost, divergences and their weights, batch size.
 
     `rho1`, `rho2` are in mean-cost units. `tau1`, `tau2` (or `tau` for both) say the same in the convention of the
     method's paper (`convention`) on its unscaled cost; give one or the other. `divergence` sets both sides, `rho` too.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
     name: ClassVar[str]
     title: ClassVar[str]
     family: ClassVar[str]  #: "semi-dual", "flow", ...
@@ -142,14 +142,6 @@ class Method(BaseModel, ABC):
             values["cost"] = COSTS[values["cost"]].name
         return values
 
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_truth_for_numbers(cls, value: Any, info: ValidationInfo) -> Any:
-        kind = cls.model_fields[str(info.field_name)].annotation
-        if isinstance(value, bool) and kind is not bool:
-            raise InputError(f"{info.field_name} of {cls.name} must not be {value}: it is no yes-or-no setting.")
-        return value
-
     @model_validator(mode="after")
     def _check_sides(self) -> "Method":
         for side, relaxed in enumerate(self.relaxed, 1):
@@ -200,6 +192,10 @@ class Method(BaseModel, ABC):
             value = getattr(self, f"rho{side}") if tau is None else rho_from_tau(self.convention, tau, scale, self.temperature)
             rho.append(math.inf if isinstance(self.psi(side), Balanced) else value)
         return Penalty(*rho)
+
+    def settled(self, state: State) -> Penalty | None:
+        """rho1, rho2 of the problem that training ends at, by whose optimum the run is scored; None where no discrete solver knows it."""
+        return state.penalty
 
     def calibrated_cost(self, problem: Problem) -> Cost:
         """The run's cost, divided by its mean: exactly, or over a fixed seeded batch where there are many points."""

@@ -23,7 +23,7 @@ from uotlab.plans.batched_sweeps import together
 from uotlab.plans.certificate import Certified
 from uotlab.plans.dense import Search, spread
 from uotlab.plans.relaxed import relaxed
-from uotlab.plans.setting import positive
+from uotlab.plans.setting import check_calls, positive, sharp
 from uotlab.plans.sinkhorn import check_masses
 from uotlab.plans.solver import Cancel, Progress
 
@@ -134,6 +134,7 @@ def sinkhorn_batch(
     Raises:
         InputError: bad shapes, weights or numbers; both sides of a problem hard with unequal masses.
     """
+    check_calls(progress, cancel, scale_cost)
     costs, A, B, numbers = _checked(C, a, b, eps, rho1, rho2)
     dtype = costs.dtype if dtype is None else dtype
     if dtype not in (torch.float32, torch.float64):
@@ -148,7 +149,7 @@ def sinkhorn_batch(
         unit = 1.0 if scale_cost else mean
         penalty = Penalty(one_rho1 / unit, one_rho2 / unit)
         check_masses(a_k, b_k, penalty)
-        tasks.append(Task(one, mean, a_k, b_k, one_eps / unit, penalty, shared))
+        tasks.append(Task(one, mean, a_k, b_k, sharp(one_eps, 1 / unit), penalty, shared))
     starts: list[Start] = [None] * len(tasks)
     if init is not None:
         starts = _starts(init, tasks)

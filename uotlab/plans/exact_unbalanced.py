@@ -51,7 +51,8 @@ def exact_unbalanced(
         algorithm: "mm", multiplicative updates, or "lbfgsb"; "auto" is the first for KL and the second for l2.
 
     Returns:
-        A Plan; with "l2" its parts are "divergence1", "divergence2" in place of "kl1", "kl2".
+        A Plan; with "l2" its parts are "divergence1", "divergence2" in place of "kl1", "kl2". `n_iter` is the limit, `max_iter`: POT
+        does not tell how many it took.
 
     Raises:
         InputError: bad points, weights or numbers; a rho that is infinite.

@@ -28,7 +28,7 @@ from uotlab.parameters import check_count
 from uotlab.plans.base import Plan
 from uotlab.plans.certificate import round_plan
 from uotlab.plans.crossover import best_plan, column_minima, row_minima, support
-from uotlab.plans.setting import check_equal, positive, setting
+from uotlab.plans.setting import check_calls, check_equal, positive, setting, sharp
 from uotlab.plans.solver import SOLVERS, Cancel, Progress, Solver
 
 Domain = Literal["auto", "log", "exp"]
@@ -76,12 +76,14 @@ def ipot(
     Raises:
         InputError: bad points, weights or numbers; unequal masses.
     """
+    check_calls(progress, cancel)
     beta = positive("beta", beta, "It is in units of the mean cost; 0.1 suits most data, smaller is sharper sooner but less steady.")
     check_count("inner", inner, least=1, most=10_000)
     check_count("max_iter", max_iter, least=1, most=2**31)
     if domain not in ("auto", "log", "exp"):
         raise InputError(f"domain must be 'auto', 'log' or 'exp'; it is {short(repr(domain))}. 'log' never underflows.")
     at = setting(x, y, a, b, cost)
+    sharp(beta, name="beta", remedy="0.1 suits most data.")
     check_equal(at.a, at.b, "IPOT", "Give weights of equal total, or use sinkhorn with a finite rho.")
     tol = (1e-6 if at.double else 1e-4) if tol is None else positive("tol", tol, "It bounds the relative error of the value.")
     found = proximal_points(

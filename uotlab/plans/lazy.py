@@ -29,7 +29,7 @@ from uotlab.plans.keops import Backend, blocks_for
 from uotlab.plans.lazy_plan import Kernel, LazyPlan
 from uotlab.plans.multiscale import Level
 from uotlab.plans.refine import Found, Watch, finish
-from uotlab.plans.setting import positive, potentials_of
+from uotlab.plans.setting import check_calls, positive, potentials_of, sharp
 from uotlab.plans.sinkhorn import check_masses
 from uotlab.plans.solver import SOLVERS, Cancel, Progress, Solver
 
@@ -74,6 +74,7 @@ def sinkhorn_lazy(
     Raises:
         InputError: bad points, weights or numbers; both sides hard with unequal masses; KeOps asked for and not installed.
     """
+    check_calls(progress, cancel, scale_cost)
     X, Y = two_clouds(x, y)
     eps = positive("eps", eps, "Small values such as 0.01 give sharp plans, 0.05 a quick one.")
     penalty = Penalty(check_number("rho1", rho1), check_number("rho2", rho2))
@@ -85,7 +86,7 @@ def sinkhorn_lazy(
     check_masses(A, B, penalty)
     X64, Y64 = X.double(), Y.double().to(X.device)
     ground, s, unit = _scaled(make_cost(cost), X64, Y64, A, B, scale_cost, pairs)
-    eps, penalty = eps * unit / s, Penalty(penalty.rho1 * unit / s, penalty.rho2 * unit / s)
+    eps, penalty = sharp(eps, unit / s), Penalty(penalty.rho1 * unit / s, penalty.rho2 * unit / s)
 
     held1, held2 = A > 0, B > 0
     flipped = math.isinf(penalty.rho2) and not math.isinf(penalty.rho1)  # f is updated last: side 1 is the one to be hard

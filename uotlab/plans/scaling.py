@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
 from uotlab.costs import Cost
@@ -27,7 +27,7 @@ from uotlab.plans.ascent import Run
 from uotlab.plans.base import Plan
 from uotlab.plans.proximal import Side, make_side
 from uotlab.plans.rounding import certify_sides
-from uotlab.plans.setting import positive, setting
+from uotlab.plans.setting import check_calls, positive, setting
 from uotlab.plans.solver import SOLVERS, Cancel, Progress, Solver
 
 BLOCK = 256  #: most iterations between looks at the certificate
@@ -71,6 +71,7 @@ def sinkhorn_scaling(
     Raises:
         InputError: bad points, weights or numbers; marginals that no plan can have.
     """
+    check_calls(progress, cancel, scale_cost)
     eps = positive("eps", eps, "Small values such as 0.01 give sharp plans, 0.05 a quick one.")
     penalty = Penalty(check_number("rho1", rho1), check_number("rho2", rho2))
     check_count("max_iter", max_iter, least=0, most=2**31)
@@ -81,10 +82,10 @@ def sinkhorn_scaling(
     check_feasible(at.a, at.b, one, two)
     work = torch.float64 if at.double or tol < 1e-5 else torch.float32
     found = solve_sides(
-        at.C, at.a, at.b, at.own(eps), one, two, tol,
+        at.C, at.a, at.b, at.own_eps(eps), one, two, tol,
         max_iter=max_iter, init=at.potentials(init), dtype=work, progress=progress, cancel=cancel,
     )  # fmt: skip
-    P, parts, certificate = certify_sides(at.C, at.a, at.b, found.f, found.g, at.own(eps), one, two)
+    P, parts, certificate = certify_sides(at.C, at.a, at.b, found.f, found.g, at.own_eps(eps), one, two)
     if not certificate <= tol and not (cancel is not None and cancel()):
         warnings.warn(
             f"The scaling algorithm stopped after {found.n_iter} iterations at a certificate of {certificate:.1e}, above {tol:.0e}. "
@@ -123,11 +124,10 @@ class Scaling(Solver):
     def _known(cls, name: str) -> str:
         return make_side(name, 1.0, 0.8, 1.25).psi.name
 
-    @field_validator("hi")
-    @classmethod
-    def _ordered(cls, hi: float, info: Any) -> float:
-        make_side("range", 1.0, info.data.get("lo", 0.0), hi)
-        return hi
+    @model_validator(mode="after")
+    def _ordered(self) -> "Scaling":
+        make_side("range", 1.0, self.lo, self.hi)
+        return self
 
     def plan(self, x, y, a=None, b=None, *, init=None, progress=None, cancel=None):
         return sinkhorn_scaling(

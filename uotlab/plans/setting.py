@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from uotlab.errors import InputError
 from uotlab.parameters import check_number
 from uotlab.plans.base import Plan
 
+LEAST_EPS = 1e-5  #: in mean costs, of beta too: below, sweeps find no way to a certificate
 MOST_PAIRS = 2**30  #: entries of a plan: 8 GB in float64, and several of that size are held
 
 
@@ -40,8 +42,12 @@ class Setting:
     y: Any
 
     def own(self, weight: float) -> float:
-        """An eps or a rho of the caller as a multiple of the unit of C."""
+        """A rho of the caller as a multiple of the unit of C."""
         return weight * self.unit / self.s
+
+    def own_eps(self, eps: float) -> float:
+        """An eps of the caller as a multiple of the unit of C; InputError where it is too small to be solved."""
+        return sharp(eps, self.unit / self.s)
 
     def plan(
         self, P: Tensor, f: Tensor, g: Tensor, parts: Mapping[str, float], *,
@@ -105,6 +111,24 @@ def positive(name: str, value: Any, remedy: str) -> float:
     if not (number > 0 and math.isfinite(number)):
         raise InputError(f"{name} must be a positive number; it is {number:g}. {remedy}")
     return number
+
+
+def sharp(eps: float, share: float = 1.0, *, name: str = "eps", remedy: str = "For a plan without entropy use exact or ipot.") -> float:
+    """`eps` times `share`, the share of the mean cost that one unit of it is; InputError below `LEAST_EPS`."""
+    if eps * share < LEAST_EPS:
+        raise InputError(f"{name} must be at least {LEAST_EPS:g} of the mean cost; {eps:g} is {eps * share:.1g} of it. {remedy}")
+    return eps * share
+
+
+def check_calls(progress: Any, cancel: Any, scale_cost: Any = True) -> None:
+    """Raises InputError where progress or cancel cannot be called, or scale_cost is no yes or no."""
+    for name, given, how in (("progress", progress, "a share in [0, 1]"), ("cancel", cancel, "nothing")):
+        if given is not None and not callable(given):
+            raise InputError(f"{name} must be a function that takes {how}, or None; it is {type(given).__name__}.")
+    if not isinstance(scale_cost, bool | np.bool_):
+        raise InputError(
+            f"scale_cost must be True or False; it is {type(scale_cost).__name__}. False takes eps and rho in the cost's units."
+        )
 
 
 def check_equal(a: Tensor, b: Tensor, who: str, remedy: str) -> None:

@@ -26,7 +26,7 @@ from uotlab.penalty import Penalty
 from uotlab.plans.base import Plan
 from uotlab.plans.certificate import certify, plan_matrix, rough_plan, round_plan
 from uotlab.plans.dense import Potentials, Search, cost_matrix, solve, spread
-from uotlab.plans.setting import MOST_PAIRS, potentials_of
+from uotlab.plans.setting import MOST_PAIRS, check_calls, positive, potentials_of, sharp
 from uotlab.plans.solver import SOLVERS, Cancel, Progress, Solver
 
 __all__ = ["Potentials", "Sinkhorn", "certify", "check_masses", "plan_matrix", "rough_plan", "round_plan", "sinkhorn", "solve", "warm_up"]
@@ -80,15 +80,14 @@ def sinkhorn(
             scale_cost=scale_cost, max_iter=max_iter, init=init, progress=progress, cancel=cancel,
         )  # fmt: skip
     rho1, rho2 = (math.inf if name == "balanced" else rho for name, rho in zip(names, (rho1, rho2), strict=True))
+    check_calls(progress, cancel, scale_cost)
     X, Y = two_clouds(x, y)
     if len(X) * len(Y) > MOST_PAIRS:
         raise InputError(
             f"x and y make {len(X) * len(Y):.2g} pairs; at most {MOST_PAIRS:.2g} fit into memory. "
             "Use sinkhorn_lazy, or a subsample of the points."
         )
-    eps = check_number("eps", eps)
-    if not (eps > 0 and math.isfinite(eps)):
-        raise InputError(f"eps must be a positive number; it is {eps!r}. Small values such as 0.01 give sharp plans, 0.05 a quick one.")
+    eps = positive("eps", eps, "Small values such as 0.01 give sharp plans, 0.05 a quick one.")
     penalty = Penalty(check_number("rho1", rho1), check_number("rho2", rho2))
     double = X.dtype == torch.float64 or Y.dtype == torch.float64
     tol = (1e-6 if double else 1e-4) if tol is None else check_number("tol", tol)
@@ -107,7 +106,7 @@ def sinkhorn(
             ground.unscaled().calibrated(X64, Y64, A, B)  # raises the error that says why
         s, mean = 1.0, factor
     unit = s if scale_cost and proper else 1.0  # what one unit of eps and rho stands for
-    eps, penalty = eps * unit / s, Penalty(penalty.rho1 * unit / s, penalty.rho2 * unit / s)
+    eps, penalty = sharp(eps, unit / s) if proper else eps, Penalty(penalty.rho1 * unit / s, penalty.rho2 * unit / s)
     start = None if init is None else potentials_of(init, len(X), len(Y), X.device, s)
     return _dense(x, y, C, mean, s, unit, A, B, eps, penalty, tol, max_iter, start, work, progress, cancel)
 

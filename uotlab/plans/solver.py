@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from uotlab.arrays import masses
 from uotlab.costs import COSTS, Cost, make_cost
 from uotlab.errors import InputError
-from uotlab.parameters import check_count, make_model
+from uotlab.parameters import Settings, check_count, make_model
 from uotlab.plans.base import Plan
 from uotlab.problem import Problem
 from uotlab.registry import Registry
@@ -25,10 +25,9 @@ Progress = Callable[[float], None]  #: called now and then with the share done, 
 Cancel = Callable[[], bool]  #: asked now and then; True ends the work with what there is (`converged` is False)
 
 
-class Solver(BaseModel, ABC):
+class Solver(Settings, ABC):
     """What every discrete solver has: a cost, and `plan`, which takes points and masses."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
     name: ClassVar[str]
     title: ClassVar[str]
     summary: ClassVar[str]  #: two sentences: what it solves, when to use it

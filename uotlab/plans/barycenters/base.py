@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from uotlab.costs import COSTS, make_cost
 from uotlab.errors import InputError
-from uotlab.parameters import make_model
+from uotlab.parameters import Settings, make_model
 from uotlab.plans.barycenters.given import Given, histograms
 from uotlab.plans.barycenters.objective import objective
 from uotlab.plans.barycenters.result import BarycenterResult, entropy, sharpness
@@ -42,10 +42,9 @@ class Found:
     carried: Tensor | None = None  #: first marginals (K, n) of the plans, for the same methods
 
 
-class Barycenter(BaseModel, ABC):
+class Barycenter(Settings, ABC):
     """What every method has: a ground cost, and `of`, which takes measures and weights."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
     name: ClassVar[str]
     title: ClassVar[str]
     summary: ClassVar[str]  #: two sentences: what it computes, when to use it
