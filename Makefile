@@ -48,7 +48,7 @@ $(BENCH)/.installed: requirements-bench.txt $(RUNTIME)
 
 bench-plans: $(BENCH)/.installed
 	@for part in plans plans_lazy plans_ipot; do \
-	  if [ -f benchmarks/$$part.py ]; then $$(command -v taskset >/dev/null && echo taskset -c 0) $(BENCH)/bin/python benchmarks/$$part.py || exit 1; fi; \
+	  $$(command -v taskset >/dev/null && echo taskset -c 0) $(BENCH)/bin/python -u benchmarks/$$part.py || exit 1; \
 	done
 
 $(BIN)/python:

@@ -1,6 +1,6 @@
 """Dense Sinkhorn against POT, ott-jax and geomloss: same points, same process, one thread, in turns. `make bench-plans` runs it.
 
-    python benchmarks/plans.py [--n 256 1024 4096] [--d 2 50] [--tau .9 .95 .99 1] [--repeat 7] [--seeds 3] [--coupling] [--float64]
+    python benchmarks/plans.py [--n 256 1024 4096] [--d 2 50] [--tau .9 .95 .99 1] [--repeat 7] [--seeds 3] [--coupling] [--no-float64]
 
 From points and masses to a plan, whole calls (costs divided by their mean, eps = .01, tau = rho / (rho + eps) on both sides). Each solver
 runs at the loosest of its tolerances whose plan reaches an objective error of 1e-4 and a marginal error of 1e-3 (L1 over the mass)
@@ -305,7 +305,7 @@ def main() -> None:
     parser.add_argument("--tau", type=float, nargs="+", default=[0.9, 0.95, 0.99, 1.0])
     parser.add_argument("--repeat", type=int, default=7)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--float64", action="store_true", help="float64 points too")
+    parser.add_argument("--float64", action=argparse.BooleanOptionalAction, default=True, help="float64 points too")
     parser.add_argument("--coupling", action="store_true", help="only the mini-batch plan of UOT-FM")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,6 +1,7 @@
 """Sinkhorn without a matrix against the peers that fit, and several problems at once against one by one.
 
-    python benchmarks/plans_lazy.py time [--n 10000] [--limit 60]     seconds to an objective error of 1e-4 and marginals to 1e-3
+    python benchmarks/plans_lazy.py                                   all of the following
+    python benchmarks/plans_lazy.py time [--n 10000] [--limit 30]     seconds to an objective error of 1e-4 and marginals to 1e-3
     python benchmarks/plans_lazy.py memory [--n 10000]                anonymous memory at its peak, over that before the call
     python benchmarks/plans_lazy.py large [--n 100000]                sweeps and seconds; no peer finishes
     python benchmarks/plans_lazy.py batch                             a strip of eight rho, and mini-batches of 256
@@ -34,6 +35,7 @@ from uotlab.plans.base import weighted_kl  # noqa: E402
 from uotlab.plans.pot import pot  # noqa: E402
 
 Potentials = tuple[Any, Any]  #: f, g in units of the mean cost, for the reference measure a (x) b
+PARTS = ("time", "memory", "large", "batch")
 CASES = ((2, 0.01, 1.0), (2, 0.01, math.inf), (2, 0.05, math.inf), (50, 0.05, 1.0), (50, 0.05, math.inf))  # d, eps, rho
 
 
@@ -319,21 +321,26 @@ def batch(seed: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=["time", "memory", "large", "batch"])
+    parser.add_argument("part", nargs="*", default=[*PARTS], metavar="part", help=f"of {', '.join(PARTS)}; without one, all")
     parser.add_argument("--n", type=int, default=None)
-    parser.add_argument("--limit", type=float, default=60.0)
+    parser.add_argument("--limit", type=float, default=30.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="part of a solver's name")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    if options.part == "time":
-        compare(options.n or 10_000, options.limit, options.seed, options.only)
-    elif options.part == "memory":
-        large(options.n or 10_000, options.seed)
-    elif options.part == "large":
-        large(options.n or 100_000, options.seed, CASES[:3])
-    else:
-        batch(options.seed)
+    for part in options.part:
+        if part not in PARTS:
+            parser.error(f"part must be of {', '.join(PARTS)}; it is {part!r}")
+    for part in options.part:
+        print(f"\n**{part}**\n", flush=True)
+        if part == "time":
+            compare(options.n or 10_000, options.limit, options.seed, options.only)
+        elif part == "memory":
+            large(options.n or 10_000, options.seed)
+        elif part == "large":
+            large(options.n or 100_000, options.seed, CASES[:3])
+        else:
+            batch(options.seed)
 
 
 if __name__ == "__main__":
