@@ -4,6 +4,9 @@ import difflib
 from collections.abc import Iterable
 
 
+MOST_NAMES = 16  #: names that a sentence lists
+
+
 class InputError(ValueError):
     """Bad input from a person: the message is a sentence fit to show on the page as it stands."""
 
@@ -22,4 +25,7 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     """`Did you mean 'x'?` for the nearest of `names`, else the whole list."""
     names = list(names)
     near = difflib.get_close_matches(short(name).lower(), names, n=1, cutoff=0.5)
-    return f"Did you mean '{near[0]}'?" if near else f"Choose one of: {', '.join(names)}."
+    if near:
+        return f"Did you mean '{near[0]}'?"
+    more = len(names) - MOST_NAMES
+    return f"Choose one of: {', '.join(names[:MOST_NAMES])}{f' and {more} more, which python -m uotlab list shows' if more > 0 else ''}."
