@@ -21,7 +21,8 @@ from uotlab.engine.files import load_tensors, save_tensors
 from uotlab.engine.history import History
 from uotlab.engine.loop import train
 from uotlab.engine.portable import packed_problem, unpacked_problem
-from uotlab.engine.scoring import evaluation, fresh_draws, held_draws
+from uotlab.engine.references import find
+from uotlab.engine.scoring import evaluation, held_draws, score
 from uotlab.engine.spec import RunSpec
 from uotlab.errors import InputError, short
 from uotlab.methods.base import Method
@@ -86,7 +87,7 @@ def fit(
         train(made, run.state, steps, publish=publish, history=history)
         history_end = history.last()
         x, y = held_draws(run.train, LIVE_POINTS, seed=0)
-        live = evaluate(evaluation(made, run.state, x, y, path=False), live=True)
+        live = evaluate(evaluation(made, run.state, x, y, path=False), "live")
     return Fitted(run, history, {**history_end, **live})
 
 
@@ -102,7 +103,8 @@ class Fitted:
     def __init__(self, run: Run, record: History, metrics: Mapping[str, float]) -> None:
         self._run, self._record = run, record
         self.metrics = dict(metrics)
-        self.evaluated_on = ""  #: which points `evaluate` last used, and how many
+        self.evaluated_on = ""  #: which points `evaluate` last used, how many, and what errors are against
+        self.notes: dict[str, str] = {}  #: by metric, what a number of `evaluate` cannot tell, or why there is none
 
     method = property(lambda self: self._run.method, doc="The method with its hyper-parameters.")
     problem = property(lambda self: self._run.problem, doc="All the data.")
@@ -160,26 +162,24 @@ class Fitted:
             found = self.method.plan(self.state, points, targets)
         return found.like(x)
 
-    def evaluate(self, n: int = 4000, seed: int = 1) -> dict[str, float]:
+    def evaluate(self, n: int = 4000, seed: int = 1, *, reference: bool = True) -> dict[str, float]:
         """All metrics that apply, on fresh draws where the problem can draw them, else on the held-out points.
 
         Beside them: "n" and "m", the numbers of source and target points, and "fresh", 1 for fresh draws and 0 otherwise;
-        `evaluated_on` says it in words.
+        `evaluated_on` says it in words, and `notes` what the numbers cannot tell.
+
+        Args:
+            n: points a side.
+            reference: whether to measure errors against the optimum of the run's own problem: the closed form, or a discrete plan of
+                up to 4000 points, which takes seconds the first time and is kept in the store's folder.
         """
         n, seed = check_count("n", n, least=2, most=1_000_000), check_count("seed", seed, least=0, most=2**31 - 1)
         run = self._run
-        if run.problem.samplable:
-            x, y = fresh_draws(run.problem, n, seed)
-            where = "fresh draws"
-        else:
-            x, y = held_draws(run.test, n, seed)
-            held = run.test is not run.train
-            where = "held-out points" if held else "points it was trained on, since none could be held out,"
         with threads_for(run.state.device):
-            values = evaluate(evaluation(run.method, run.state, x, y, seed=seed))
-        self.evaluated_on = f"Evaluated on {len(x.points)} source and {len(y.points)} target {where} (seed {seed})."
-        counts = {"n": float(len(x.points)), "m": float(len(y.points)), "fresh": float(run.problem.samplable)}
-        return {**values, **counts}
+            request = find(run.method, run.state, run.problem) if reference else None
+            scores, self.evaluated_on = score(run, n, seed, request)
+        self.notes = scores.notes
+        return dict(scores)
 
     # ---- files -----------------------------------------------------------------------------------
     def save(self, path: str | Path) -> None:

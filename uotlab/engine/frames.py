@@ -23,9 +23,11 @@ import torch
 from torch import Tensor
 
 from uotlab.engine.asking import chunked, is_stochastic, undisturbed
-from uotlab.engine.scoring import evaluation, first_label, held_draws
+from uotlab.engine.follower import Follower
+from uotlab.engine.references import Request
+from uotlab.engine.scoring import first_label
 from uotlab.methods.base import HasPath, HasPreview, HasScaling, HasTargetScaling, Method, State
-from uotlab.metrics.base import evaluate
+from uotlab.metrics.base import Scores
 from uotlab.problem import Measure, Problem
 
 LIVE, STILL = 1000, 20_000  #: displayed points a side while training, and at rest
@@ -35,7 +37,7 @@ PATHS, PATH_TIMES, PATH_SECONDS = 200, 21, 3.0
 CLOUDS, CLOUD_SIZE = 64, 16
 IMAGES = 40
 CLASSES = 64  #: a label column with more values than this is no class
-METRIC_POINTS, METRIC_SECONDS, METRIC_SHARE = 1000, 1.0, 0.02
+PATH_SHARE = 0.02  #: at most this share of the time goes into trajectories and clouds
 
 Arrays = dict[str, np.ndarray]
 
@@ -84,9 +86,12 @@ class Scene:
 
 
 class Camera:
-    """Takes frames of one run's State, and follows the cheap metrics. Belongs to the thread that trains."""
+    """Takes frames of one run's State, and follows its metrics. Belongs to the thread that trains.
 
-    def __init__(self, method: Method, state: State, problem: Problem) -> None:
+    Without a `request` of a reference only the cheap metrics are followed.
+    """
+
+    def __init__(self, method: Method, state: State, problem: Problem, request: Request | None = None) -> None:
         self.method, self.state, self.problem = method, state, problem
         most = max(LIVE, min(STILL, NUMBERS // max(problem.d, 1)))
         self._all = tuple(m.subsample(most) for m in problem.marginals[:2])
@@ -94,8 +99,7 @@ class Camera:
         self._scenes: dict[int, Scene] = {}
         self._still: int | None = None  # points a side at rest
         self._per_point = 0.0  # s, of the newest frame
-        self._metrics: dict[str, float] = {}
-        self._metrics_due = 0.0
+        self._follower = Follower(method, state, problem, request)
         self._path: Arrays = {}
         self._path_due = 0.0
         self._ratio = _true_ratio(problem, self._classes.get("x_label", ()))
@@ -122,19 +126,9 @@ class Camera:
             arrays |= self._sometimes(scene, still)
         return arrays
 
-    def metrics(self, *, still: bool = False) -> dict[str, float]:
-        """The cheap metrics, measured again about once a second."""
-        now = time.perf_counter()
-        if still or now >= self._metrics_due:
-            x, y = self._metric_points
-            self._metrics = evaluate(evaluation(self.method, self.state, x, y, path=False), live=True)
-            end = time.perf_counter()
-            self._metrics_due = end + max(METRIC_SECONDS, (end - now) / METRIC_SHARE)
-        return self._metrics
-
-    @cached_property
-    def _metric_points(self) -> Any:
-        return held_draws(self.problem, METRIC_POINTS, seed=0)
+    def metrics(self, *, still: bool = False) -> Scores:
+        """The newest metrics and notes."""
+        return self._follower.scores(still=still)
 
     def _scene(self, n: int) -> Scene:
         n = min(n, max(m.n for m in self._all))  # few points have one scene, moving or at rest
@@ -180,7 +174,7 @@ class Camera:
             cloud = self._ask(method.transport, x.repeat_interleave(CLOUD_SIZE, 0)).reshape(len(x), CLOUD_SIZE, -1)
             self._path = self._path | {"Tx_z": cloud} | ({"Tx_z2": self.axes(cloud)} if self.axes else {})
         end = time.perf_counter()
-        self._path_due = end + max(PATH_SECONDS, (end - now) / METRIC_SHARE)
+        self._path_due = end + max(PATH_SECONDS, (end - now) / PATH_SHARE)
         return self._path
 
     def _ask(self, call: Any, points: Tensor) -> np.ndarray:

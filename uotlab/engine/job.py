@@ -17,9 +17,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from uotlab.engine.begin import Run, begin, pick_device
 from uotlab.engine.files import save_tensors
+from uotlab.engine.final import final_scores
 from uotlab.engine.frames import Camera
 from uotlab.engine.history import History
 from uotlab.engine.loop import FRAME_SECONDS, Control, NotFinite, train
+from uotlab.engine.references import ask
 from uotlab.engine.spec import JobState, Snapshot
 from uotlab.errors import InputError
 from uotlab.parameters import check_count
@@ -51,6 +53,7 @@ class Job:
         self.control = Control()
         self.seconds = record.seconds
         self.metrics: Mapping[str, float] = record.metrics
+        self.notes: Mapping[str, str] = record.notes  #: by metric, what its number cannot tell, or why there is none
         self.unattended = False  #: a cell of a sweep: nobody need watch it, and it takes no place in a session's queue
         self._name = record.name
         self._engine = engine
@@ -193,7 +196,7 @@ class Job:
             self.finished.clear()
         try:
             if not self._deleted:
-                values |= {"state": state, "step": self.step, "seconds": self.seconds, "metrics": self.metrics}
+                values |= {"state": state, "step": self.step, "seconds": self.seconds, "metrics": self.metrics, "notes": self.notes}
                 self._engine.store.update(self.id, steps_total=self.steps_total, **values)
         finally:
             if state not in ("queued", "running"):
@@ -231,12 +234,14 @@ class Job:
                     continue
                 self.error = self.traceback = None
                 self.become(outcome, error=None, traceback=None)
+                if outcome != "paused" and not self.unattended:  # a sweep scores its own
+                    final_scores(self._engine, self)
                 return
 
     def _prepare(self) -> Run:
         if self._run is None:
             run, history, seconds = restore(self._engine, self)
-            self._camera = Camera(run.method, run.state, run.problem)
+            self._camera = Camera(run.method, run.state, run.problem, ask(run.method, run.state, run.problem))
             self._history, self.seconds, self._run = history, seconds, run
         return self._run
 
@@ -249,7 +254,8 @@ class Job:
     def _publish(self, step: int, losses: Mapping[str, float], still: bool) -> None:
         self._count_time()
         assert self._camera is not None
-        self._history.live = self._camera.metrics(still=still)
+        self._history.live = scores = self._camera.metrics(still=still)
+        self.notes = scores.notes
         self.metrics = {**self.metrics, **self._history.live, **losses}
         if step == self.steps_total and losses:
             self._history.record(step, losses)
@@ -266,7 +272,7 @@ class Job:
         if now - self._noted > NOTE_SECONDS and not self._deleted:
             self._noted = now
             with suppress(SQLAlchemyError):  # a busy database must not end a training run; the next checkpoint tells
-                self._engine.store.update(self.id, step=step, seconds=self.seconds, metrics=self.metrics)
+                self._engine.store.update(self.id, step=step, seconds=self.seconds, metrics=self.metrics, notes=self.notes)
 
     def _checkpoint(self) -> None:
         if self._run is not None and not self._deleted:
@@ -297,7 +303,7 @@ def photograph(job: Job, camera: Camera, step: int, *, still: bool) -> Snapshot:
     """The job as it is now, numbered one after its former snapshot."""
     version = 1 if job.snapshot is None else job.snapshot.version + 1
     arrays = camera.arrays(still=still, shown=job.control.shown)
-    return Snapshot(version, step, job.seconds, dict(job.metrics), job.history.arrays(), arrays, camera.labels)
+    return Snapshot(version, step, job.seconds, dict(job.metrics), job.history.arrays(), arrays, camera.labels, dict(job.notes))
 
 
 def _sentence(error: Exception, step: int) -> str:

@@ -7,8 +7,11 @@ import torch
 from torch import Tensor
 
 from uotlab.engine.asking import chunked, undisturbed
-from uotlab.methods.base import HasPath, HasScaling, HasTargetScaling, Method, State
-from uotlab.metrics.base import Evaluation
+from uotlab.engine.begin import Run
+from uotlab.engine.references import Request
+from uotlab.methods.base import HasPath, HasPotential, HasScaling, HasTargetScaling, Method, State
+from uotlab.metrics.base import Answers, Evaluation, Scores, evaluate
+from uotlab.metrics.reference import Reference
 from uotlab.problem import Draw, Measure, Problem
 
 PATHS = 500  #: trajectories that metrics see
@@ -42,12 +45,22 @@ def _held(measure: Measure, n: int, rng: torch.Generator) -> Draw:
     return Draw(measure.take(rows), {k: np.asarray(v)[rows.numpy()] for k, v in measure.labels.items()})
 
 
-def evaluation(method: Method, state: State, x: Draw, y: Draw, *, seed: int = 0, path: bool = True) -> Evaluation:
-    """What the method makes of the points, on the CPU, for the metrics to look at."""
+def evaluation(
+    method: Method, state: State, x: Draw, y: Draw, *, seed: int = 0, path: bool = True, request: Request | None = None,
+    most: int | None = None,
+) -> Evaluation:  # fmt: skip
+    """What the method makes of the points, on the CPU, for the metrics to look at.
+
+    Args:
+        path: whether to follow the trajectories of flows.
+        request: of a reference, whose first `most` points (None: all) the method is asked for too.
+    """
     device, problem = state.device, state.problem
     xi: Tensor | None = None
     zeta: Tensor | None = None
     trajectories: Tensor | None = None
+    answers: Answers | None = None
+    reference = None if request is None else request.reference
     with undisturbed(state, seed):
         Tx = chunked(lambda p: method.transport(state, p), x.points, device)
         if isinstance(method, HasScaling):
@@ -57,6 +70,10 @@ def evaluation(method: Method, state: State, x: Draw, y: Draw, *, seed: int = 0,
         if path and isinstance(method, HasPath):
             ts = torch.linspace(0, 1, PATH_TIMES, device=device)
             trajectories = method.path(state, x.points[:PATHS].to(device), ts).detach().cpu()
+        if reference is not None:
+            reference = reference if most is None else reference.head(most)
+            answers = _answers(method, state, reference)
+    settled = method.settled(state)
     return Evaluation(
         x=x.points,
         y=y.points,
@@ -65,11 +82,47 @@ def evaluation(method: Method, state: State, x: Draw, y: Draw, *, seed: int = 0,
         zeta=zeta,
         masses=(problem.source.mass, problem.target.mass),
         cost=state.cost,
-        penalty=state.penalty,
+        penalty=state.penalty if settled is None else settled,
         x_labels=first_label(x.labels),
         y_labels=first_label(y.labels),
         truth=problem.truth,
         kind=problem.kind,
         rng=torch.Generator().manual_seed(seed),
         path=trajectories,
+        divergences=(method.psi(1).name, method.psi(2).name),
+        reference=reference,
+        answers=answers,
+        waiting="" if request is None else request.waiting,
     )
+
+
+def _answers(method: Method, state: State, reference: Reference) -> Answers:
+    """What the method makes of the reference's points."""
+    device, x, y = state.device, reference.x, reference.y
+    found: dict[str, Tensor] = {"Tx": chunked(lambda p: method.transport(state, p), x, device)}
+    if isinstance(method, HasScaling):
+        found["xi"] = chunked(lambda p: method.scaling(state, p), x, device)
+    if isinstance(method, HasTargetScaling):
+        found["zeta"] = chunked(lambda p: method.target_scaling(state, p), y, device)
+    if isinstance(method, HasPotential):
+        found["g_Tx"], found["g_y"] = (chunked(lambda p: method.potential(state, p), z, device) for z in (found["Tx"], y))
+    return Answers(**found)
+
+
+def score(run: Run, n: int, seed: int, request: Request | None = None) -> tuple[Scores, str]:
+    """All metrics on fresh draws where the problem can draw them, else on held-out points; and a sentence on which points those were.
+
+    Beside the metrics: "n" and "m", the numbers of source and target points, and "fresh", 1 for fresh draws and 0 otherwise.
+    """
+    if run.problem.samplable:
+        x, y = fresh_draws(run.problem, n, seed)
+        where = "fresh draws"
+    else:
+        x, y = held_draws(run.test, n, seed)
+        where = "held-out points" if run.test is not run.train else "points it was trained on, since none could be held out,"
+    scores = evaluate(evaluation(run.method, run.state, x, y, seed=seed, request=request))
+    scores |= {"n": float(len(x.points)), "m": float(len(y.points)), "fresh": float(run.problem.samplable)}
+    words = [f"Evaluated on {len(x.points)} source and {len(y.points)} target {where} (seed {seed})."]
+    if request is not None and request.reference is not None:
+        words.append(request.reference.words)
+    return scores, " ".join(words)

@@ -37,6 +37,7 @@ class Snapshot:
         history: "step" and one array a metric, float32, thinned to at most 2000 entries.
         arrays: named float32 arrays for the views (see engine/frames.py for the names).
         labels: class names of the integer label arrays.
+        notes: sentences by metric on what its number cannot tell, or why there is none.
     """
 
     version: int
@@ -46,3 +47,4 @@ class Snapshot:
     history: Mapping[str, np.ndarray]
     arrays: Mapping[str, np.ndarray]
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)

@@ -10,13 +10,31 @@ import socket
 import subprocess
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, Float, Integer, MetaData, String, Table, Text, create_engine, delete, event, insert, select, update
+from sqlalchemy import (
+    Column,
+    Float,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    delete,
+    event,
+    insert,
+    inspect,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.engine import Row
+from sqlalchemy.exc import OperationalError
 
 from uotlab.engine.files import floats, load_tensors, to_json
 from uotlab.engine.history import History
@@ -41,6 +59,7 @@ _runs = Table(
     Column("steps_total", Integer, nullable=False),
     Column("seconds", Float, nullable=False, default=0.0),
     Column("metrics", Text, nullable=False, default="{}"),
+    Column("notes", Text),
     Column("error", Text),
     Column("traceback", Text),
     Column("created", Float, nullable=False),
@@ -67,6 +86,7 @@ class Record:
     traceback: str | None
     created: float
     updated: float
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 def shared() -> bool:
@@ -84,9 +104,18 @@ class Store:
         self._db = create_engine(f"sqlite:///{self.folder / 'uotlab.sqlite'}", connect_args={"timeout": 30})
         event.listen(self._db, "connect", _configure)
         _schema.create_all(self._db)
+        self._add_columns()
 
     def close(self) -> None:
         self._db.dispose()
+
+    def _add_columns(self) -> None:
+        """Columns that a store of an earlier version lacks; two processes may open it at once."""
+        for column in _runs.columns:
+            if column.name not in {c["name"] for c in inspect(self._db).get_columns("runs")}:
+                kind = column.type.compile(self._db.dialect)
+                with suppress(OperationalError), self._db.begin() as db:
+                    db.execute(text(f"ALTER TABLE runs ADD COLUMN {column.name} {kind}"))
 
     # ---- records ---------------------------------------------------------------------------------
     def add(self, id: str, owner: str, name: str, spec: RunSpec, steps_total: int) -> Record:
@@ -101,8 +130,9 @@ class Store:
 
     def update(self, id: str, **values: Any) -> None:
         """Write columns of a run and claim it for this process; a deleted run stays deleted."""
-        if "metrics" in values:
-            values["metrics"] = to_json(values["metrics"])
+        for name in ("metrics", "notes"):
+            if name in values:
+                values[name] = to_json(values[name])
         values |= {"updated": time.time(), "host": socket.gethostname(), "process": this_process()}
         with self._db.begin() as db:
             db.execute(update(_runs).where(_runs.c.id == id).values(**values))
@@ -186,8 +216,9 @@ def _named(name: str) -> str:
 
 
 def _record(row: Row) -> Record:
-    values = {name: getattr(row, name) for name in Record.__dataclass_fields__ if name not in ("spec", "metrics")}
-    return Record(spec=RunSpec.model_validate_json(row.spec), metrics=floats(json.loads(row.metrics)), **values)
+    values = {name: getattr(row, name) for name in Record.__dataclass_fields__ if name not in ("spec", "metrics", "notes")}
+    metrics, notes = floats(json.loads(row.metrics)), json.loads(row.notes or "{}")
+    return Record(spec=RunSpec.model_validate_json(row.spec), metrics=metrics, notes=notes, **values)
 
 
 # ---- which process is alive ----------------------------------------------------------------------

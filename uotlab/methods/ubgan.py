@@ -35,6 +35,7 @@ from uotlab.nets.potential import ScalarNet
 from uotlab.nets.slope import Sides, slope_penalty
 from uotlab.nets.training import adam, decayed, descend, ema_copy, ema_update, set_lr
 from uotlab.nets.transport_map import TransportMap
+from uotlab.penalty import Penalty
 from uotlab.problem import Problem
 
 
@@ -177,6 +178,10 @@ class UBGAN(Method):
     def target_scaling(self, state: GameState, y: Tensor) -> Tensor:
         """psi2*'(f(y) / rho2), the target mass factor."""
         return weighted_star_grad(self.psi(2), state.penalty.rho2, -self.potential(state, y))
+
+    def settled(self, state: State) -> Penalty | None:
+        """None with the authors' own cost of growth, which no discrete solver knows."""
+        return state.penalty if self.c2 == "divergence" or math.isinf(state.penalty.rho1) else None
 
     @property
     def stochastic(self) -> bool:

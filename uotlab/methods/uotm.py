@@ -163,6 +163,11 @@ class UOTM(Method):
         alpha = self.alpha_min + (self.alpha_max - self.alpha_min) * share
         return Penalty(state.penalty.rho1 * alpha, state.penalty.rho2 * alpha)
 
+    def settled(self, state: State) -> Penalty:
+        """rho at the schedule's end."""
+        alpha = 1.0 if self.schedule == "constant" else self.alpha_max
+        return Penalty(state.penalty.rho1 * alpha, state.penalty.rho2 * alpha)
+
     def _g(self, net: ScalarNet, y: Tensor, penalty: Penalty) -> Tensor:
         """g(y) with -g(y)/rho2 kept inside the domain of psi2*."""
         h = net(y)

@@ -1,4 +1,8 @@
-"""Metric: named numbers from one Evaluation; one file in this package = one metric."""
+"""Metric: named numbers from one Evaluation; one file in this package = one metric.
+
+A metric that does not apply gives nothing. One that applies but cannot be resolved at this sample size, or in this dimension, gives
+a sentence instead of, or beside, its number: `Scores` carries both.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -10,10 +14,37 @@ import torch
 from torch import Tensor
 
 from uotlab.costs import Cost
+from uotlab.divergences import DIVERGENCES, Divergence
+from uotlab.metrics.reference import Reference
 from uotlab.penalty import Penalty
 from uotlab.registry import Registry
 
 METRICS: Registry = Registry("metric", "uotlab.metrics")
+Pace = Literal["live", "slow", "all"]
+
+
+class Scores(dict[str, float]):
+    """Named numbers, and `notes`: sentences by metric name on what a number cannot tell, or why it is not there."""
+
+    def __init__(self, values: Mapping[str, float] | None = None, notes: Mapping[str, str] | None = None) -> None:
+        super().__init__(values or {})
+        self.notes: dict[str, str] = dict(notes or {})
+
+    def take(self, other: Mapping[str, float]) -> None:
+        """Add another's numbers and, where it has them, notes."""
+        self.update(other)
+        self.notes.update(getattr(other, "notes", {}))
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the method makes of the reference's points: `Tx` (n, d), and if it has them `xi` (n,), `zeta` (m,), `g_Tx` (n,), `g_y` (m,)."""
+
+    Tx: Tensor
+    xi: Tensor | None = None
+    zeta: Tensor | None = None
+    g_Tx: Tensor | None = None
+    g_y: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -33,6 +64,10 @@ class Evaluation:
         kind: the problem's kind.
         rng: for metrics that draw.
         path: trajectory points (k, t, d) for flows, or None.
+        divergences: names of the divergences of source and target.
+        reference: the optimum of the run's own problem, exact or of a subsample; None while there is none.
+        answers: what the method makes of the reference's points; there whenever `reference` is.
+        waiting: why there is no reference, a sentence; empty where none was asked for.
     """
 
     x: Tensor
@@ -49,11 +84,24 @@ class Evaluation:
     kind: str = "table"
     rng: torch.Generator = field(default_factory=torch.Generator)
     path: Tensor | None = None
+    divergences: tuple[str, str] = ("kl", "kl")
+    reference: Reference | None = None
+    answers: Answers | None = None
+    waiting: str = ""
 
     @property
     def weights(self) -> Tensor:
         """xi, or ones where the method has no scaling, (n,)."""
         return torch.ones(len(self.x), dtype=self.x.dtype) if self.xi is None else self.xi
+
+    @property
+    def target_weights(self) -> Tensor:
+        """zeta, or ones where the method has no target scaling, (m,)."""
+        return torch.ones(len(self.y), dtype=self.y.dtype) if self.zeta is None else self.zeta
+
+    def psi(self, side: int) -> Divergence:
+        """The divergence of marginal 1 or 2."""
+        return DIVERGENCES[self.divergences[side - 1]]()
 
 
 class Metric(ABC):
@@ -69,13 +117,15 @@ class Metric(ABC):
 
     @abstractmethod
     def __call__(self, e: Evaluation) -> dict[str, float]:
-        """Named values; names start with the metric's own (or are it)."""
+        """Named values; names start with the metric's own (or are it). `Scores` where there is something to say beside them."""
 
 
-def evaluate(e: Evaluation, *, live: bool = False) -> dict[str, float]:
-    """All metrics that apply, in registry order; only the cheap ones when `live`."""
-    values: dict[str, float] = {}
+def evaluate(e: Evaluation, pace: Pace = "all") -> Scores:
+    """All metrics that apply, in registry order; only the cheap ones ("live"), or only the others ("slow")."""
+    scores = Scores()
     for _, cls in METRICS.items():
-        if cls.live or not live:
-            values.update(cls()(e))
-    return values
+        if pace == "all" or cls.live == (pace == "live"):
+            scores.take(cls()(e))
+    if e.waiting and pace != "slow":
+        scores.notes["reference"] = e.waiting
+    return scores

@@ -7,7 +7,7 @@ from uotlab.metrics.base import METRICS, Evaluation, Metric
 class Straightness(Metric):
     """E|x_1 - x_0| / E(length of the path): 1 for straight lines."""
 
-    title, unit, better, order = "Path straightness", "share", "higher", 13
+    title, unit, better, order = "Path straightness", "share", "higher", 32
     summary = "Distance from start to end over the length of the path: 1 is a straight line, which few steps can follow."
 
     def __call__(self, e: Evaluation) -> dict[str, float]:

@@ -1,0 +1,62 @@
+"""Follows the metrics of a run while it trains: the cheap ones about once a second, the others in the background, seconds apart.
+
+The training thread only asks the method for its answers; what is computed from them in more than a few milliseconds is the background's.
+"""
+
+import time
+from functools import cached_property
+from typing import Any
+
+from uotlab.engine.background import background
+from uotlab.engine.references import Request
+from uotlab.engine.scoring import evaluation, fresh_draws, held_draws
+from uotlab.methods.base import Method, State
+from uotlab.metrics.base import Evaluation, Scores, evaluate
+from uotlab.problem import Problem
+
+POINTS, SECONDS, SHARE = 1000, 1.0, 0.02  #: of the cheap metrics: points a side, least time between, most of the training thread's time
+SLOW_POINTS, SLOW_SECONDS, SLOW_SHARE = 2000, 10.0, 0.1  #: of the others; the share is of the background thread's time
+
+
+class Follower:
+    """Belongs to the thread that trains. Without a `request` of a reference only the cheap metrics are followed."""
+
+    def __init__(self, method: Method, state: State, problem: Problem, request: Request | None = None) -> None:
+        self.method, self.state, self.problem, self.request = method, state, problem, request
+        self._live, self._slow = Scores(), Scores()
+        self._due = 0.0
+        self._slow_due = time.perf_counter() + SLOW_SECONDS / 2
+
+    def scores(self, *, still: bool = False) -> Scores:
+        """The newest numbers and notes."""
+        now = time.perf_counter()
+        if still or now >= self._due:
+            x, y = self._points
+            e = evaluation(self.method, self.state, x, y, path=False, request=self.request, most=POINTS)
+            self._live = evaluate(e, "live")
+            end = time.perf_counter()
+            self._due = end + max(SECONDS, (end - now) / SHARE)
+        elif self.request is not None and now >= self._slow_due and not background().busy:
+            x, y = self._slow_points
+            e = evaluation(self.method, self.state, x, y, request=self.request, most=SLOW_POINTS)
+            self._slow_due = now + max(SLOW_SECONDS, (time.perf_counter() - now) / SHARE)
+            background().submit(lambda: self._score(e))
+        found = Scores()
+        for scores in (self._slow, self._live):
+            found.take(scores)
+        return found
+
+    def _score(self, e: Evaluation) -> None:
+        start = time.perf_counter()
+        self._slow = evaluate(e, "slow")
+        end = time.perf_counter()
+        self._slow_due = max(self._slow_due, end + (end - start) / SLOW_SHARE)
+
+    @cached_property
+    def _points(self) -> Any:
+        return held_draws(self.problem, POINTS, seed=0)
+
+    @cached_property
+    def _slow_points(self) -> Any:
+        draw = fresh_draws if self.problem.samplable else held_draws
+        return draw(self.problem, SLOW_POINTS, seed=1)
