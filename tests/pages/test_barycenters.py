@@ -1,6 +1,5 @@
 """The page of barycenters: every recipe, the address there and back, tasks that report and end, exports that run."""
 
-import asyncio
 import io
 import json
 import math
@@ -8,9 +7,9 @@ import time
 
 import numpy as np
 import pytest
-from starlette.requests import Request
 from streamlit.testing.v1 import AppTest
 
+from tests.pages.asking import ORIGIN, ask
 from uotlab import InputError, barycenter
 from uotlab.paths import ROOT
 from uotlab.plans.barycenters.base import BARYCENTERS
@@ -304,28 +303,17 @@ def test_files_hold_the_result():
 
 
 # ---- the route ----------------------------------------------------------------------------------------
-def ask(method="GET", query="", body=b"", **headers):
-    async def receive():
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    sent = {"host": "127.0.0.1:8501", **headers}
-    pairs = [(k.encode(), v.encode()) for k, v in sent.items()]
-    scope = {"type": "http", "method": method, "path": "/", "query_string": query.encode(), "headers": pairs}
-    answer = asyncio.run(route(Request(scope, receive)))
-    return answer.status_code, json.loads(answer.body)
-
-
 def test_the_route_reports_cancels_and_refuses():
     task = finished(work.start("e", cells_of(SMALL)))
-    status, told = ask(query=f"id={task.id}")
+    status, told = ask(route, query=f"id={task.id}")
     assert status == 200
     assert (told["state"], told["finished"], told["cells"], told["share"], told["eta"]) == ("done", 1, 1, 1, None)
-    assert ask(query="id=nothing")[0] == 404
-    cancel, origin = json.dumps({"id": task.id, "do": "cancel"}).encode(), "http://127.0.0.1:8501"
-    assert ask("POST", body=cancel)[0] == 403  # no Origin
+    assert ask(route, query="id=nothing")[0] == 404
+    cancel = json.dumps({"id": task.id, "do": "cancel"}).encode()
+    assert ask(route, method="POST", body=cancel)[0] == 403  # no Origin
     assert not task.stop.is_set()
-    assert ask("POST", body=cancel, origin=origin)[0] == 200
+    assert ask(route, method="POST", body=cancel, headers=ORIGIN)[0] == 200
     assert task.stop.is_set()
-    assert ask("POST", body=cancel.replace(b"cancel", b"explode"), origin=origin)[0] == 422
-    assert ask("POST", body=b"{", origin=origin)[0] == 422
-    assert ask("POST", body=b" " * 20_000, origin=origin)[0] == 413
+    assert ask(route, method="POST", body=cancel.replace(b"cancel", b"explode"), headers=ORIGIN)[0] == 422
+    assert ask(route, method="POST", body=b"{", headers=ORIGIN)[0] == 422
+    assert ask(route, method="POST", body=b" " * 20_000, headers=ORIGIN)[0] == 413

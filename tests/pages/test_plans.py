@@ -1,41 +1,29 @@
-"""The plans page without a browser: what opens, what a dial does, what nonsense gets, and what can be taken away."""
+"""The plans page without a browser: what opens, what nonsense gets, and what can be taken away."""
 
-import asyncio
 import csv
 import io
 import json
 import math
 import shlex
-import time
 
 import numpy as np
 import pytest
 import torch
-from starlette.requests import Request
 from streamlit.testing.v1 import AppTest
 
-import uotlab
+from tests.pages.benches import bench_at
 from uotlab.__main__ import main
-from uotlab.data.base import DATASETS, load
-from uotlab.engine.begin import make_problem
-from uotlab.errors import InputError
+from uotlab.data.base import DATASETS
 from uotlab.paths import ROOT
 from uotlab.plans.solver import SOLVERS
-from uotlab.ui import plans_bench, plans_route, plans_spec
-from uotlab.ui.plans import views_for
-from uotlab.ui.plans_bench import Bench, new_bench
+from uotlab.ui import plans_bench, plans_spec
+from uotlab.ui.plans_bench import new_bench
 from uotlab.ui.plans_dials import CELLS, KINDS, dials_of
-from uotlab.ui.plans_extras import EXTRAS
-from uotlab.ui.plans_latest import Latest
 from uotlab.ui.plans_out import command, link, npz, pairs_csv, python_code
-from uotlab.ui.plans_scene import solve
 from uotlab.ui.plans_spec import RECIPES, PlanSpec, from_query, to_query
-from uotlab.ui.sources import find
-from uotlab.ui.wire import arrays_of, draw
 from uotlab.views.base import VIEWS
 
 PAGE = str(ROOT / "pages" / "plans.py")
-SMALL = PlanSpec(n=60, params={"eps": 0.05, "rho1": 1.0, "rho2": 1.0})
 
 
 def opened(query=None):
@@ -70,19 +58,6 @@ def dials_json(at):
     found = [json.loads(block.proto.json) for block in at.get("bidi_component") if '"dials"' in block.proto.json]
     assert len(found) == 1
     return found[0]
-
-
-def bench_at(spec=SMALL):
-    made = new_bench()
-    assert made.wait(made.show(spec, make_problem(spec.cloud)), 60) is not None
-    return made
-
-
-def wait_for(test, seconds=60.0):
-    end = time.monotonic() + seconds
-    while not test():
-        assert time.monotonic() < end, "took too long"
-        time.sleep(0.02)
 
 
 # ---- the page ---------------------------------------------------------------------------------------
@@ -244,58 +219,6 @@ def test_pictures_change_and_stay_in_the_address():
         assert query(at)["view"] == name
 
 
-# ---- the bench ---------------------------------------------------------------------------------------
-def test_a_turned_dial_starts_from_the_last_potentials_and_moves_the_picture():
-    bench = bench_at(SMALL.turned({"eps": 0.01}))
-    before = find(bench.source).snapshot
-    cold = bench.answer.numbers["n_iter"]
-    answer = bench.wait(bench.turn({"rho1": 1.02, "rho2": 1.02}), 60)
-    after = find(bench.source).snapshot
-    assert after.version > before.version
-    assert answer.numbers["n_iter"] < cold
-    fresh = uotlab.plan("sinkhorn", load("two-squares", 60), eps=0.01, rho1=1.02, rho2=1.02)
-    assert answer.numbers["value"] == pytest.approx(fresh.value, rel=3e-4)
-    assert answer.numbers["mass"] == pytest.approx(fresh.mass, rel=1e-3)
-
-
-def test_the_numbers_add_up():
-    numbers = bench_at(PlanSpec(dataset="gaussians", n=80, data={"target_mass": 2.0}, params={"rho1": 0.3, "rho2": 0.7})).answer.numbers
-    parts = sum(v for k, v in numbers.items() if k.startswith("part."))
-    assert parts == pytest.approx(numbers["value"], rel=1e-6)
-    assert numbers["source"] - numbers["mass"] == pytest.approx(numbers["destroyed1"] - numbers["created1"], abs=1e-6)
-    assert numbers["target"] - numbers["mass"] == pytest.approx(2 * (numbers["created2"] - numbers["destroyed2"]), abs=1e-6)
-
-
-def test_the_newest_values_win():
-    bench = bench_at()
-    tickets = [bench.turn({"rho1": 0.5 + k / 100, "rho2": 1.0}) for k in range(40)]
-    answer = bench.wait(tickets[-1], 60)
-    assert answer.ticket == tickets[-1]
-    assert answer.spec.params["rho1"] == pytest.approx(0.89)
-    assert tickets == sorted(tickets)
-
-
-def test_what_waits_is_dropped_for_what_is_newer():
-    import threading
-
-    done, gate = [], threading.Event()
-    latest = Latest("test")
-    latest.put(lambda: (gate.wait(10), done.append(0)))
-    for k in range(1, 6):
-        latest.put(lambda k=k: done.append(k))
-    gate.set()
-    wait_for(lambda: 5 in done)
-    assert done == [0, 5]
-
-
-@pytest.mark.parametrize("values", [{"eps": -1}, {"eps": "much"}, {"rho1": float("nan")}, {"colour": 1}, {"eps": [1]}, {"eps": None}])
-def test_bad_values_of_a_dial_are_a_sentence(values):
-    bench = bench_at()
-    with pytest.raises(InputError):
-        bench.turn(values)
-    assert not bench.wait(bench.turn({"eps": 0.06}), 60).failed
-
-
 def test_benches_are_bounded_and_a_lost_one_is_made_anew(monkeypatch):
     at = opened({"n": "60"})
     first = at.session_state["plans.bench"]
@@ -306,103 +229,6 @@ def test_benches_are_bounded_and_a_lost_one_is_made_anew(monkeypatch):
     assert not at.exception
     assert at.session_state["plans.bench"] != first
     assert answer_of(at).numbers["n_iter"] > 0
-
-
-def test_potentials_that_are_not_finite_are_not_started_from():
-    bench = bench_at()
-    plan, _ = solve(SMALL, bench.scene, bench.plan)
-    from dataclasses import replace
-
-    broken = replace(bench.plan, f=torch.full_like(bench.plan.f, math.nan))
-    again, _ = solve(SMALL, bench.scene, broken)
-    assert again.value == pytest.approx(plan.value, rel=1e-4)
-
-
-@pytest.mark.parametrize("view", EXTRAS)
-def test_what_a_picture_needs_is_computed_in_the_background(view):
-    bench = bench_at()
-    bench.want(view)
-    made = VIEWS[view]()
-    wait_for(lambda: made.applies(arrays_of(find(bench.source).snapshot)) and bench._extras.get(EXTRAS[view].name, ("",))[0] != "")
-    arrays = arrays_of(find(bench.source).snapshot)
-    picture = draw(view, arrays, {})
-    assert picture.traces
-
-
-def test_the_strip_goes_from_all_mass_to_little():
-    bench = bench_at()
-    bench.want("plan-strip")
-    wait_for(lambda: np.isfinite(find(bench.source).snapshot.arrays.get("strip/mass", np.array([np.nan]))).all())
-    mass = find(bench.source).snapshot.arrays["strip/mass"]
-    assert mass[0] == pytest.approx(1, abs=1e-5)
-    assert (np.diff(mass) < 0).all()
-
-
-def test_without_a_balanced_plan_the_picture_says_so():
-    bench = bench_at(PlanSpec(dataset="gaussians", n=60, data={"target_mass": 2.0}, params={"rho1": 1.0, "rho2": 1.0}))
-    bench.want("plan-compare")
-    wait_for(lambda: "balanced/said" in find(bench.source).snapshot.labels)
-    text = json.dumps(draw("plan-compare", arrays_of(find(bench.source).snapshot), {}).layout)
-    assert "no plan" in text.replace("<br>", " ")
-
-
-def test_pictures_that_the_solver_cannot_fill_are_not_offered():
-    held = next(n for n, cls in SOLVERS.items() if "rho1" not in cls.model_fields)
-    bench = bench_at(PlanSpec(solver=held, n=60))
-    assert "plan-strip" not in views_for(bench, bench.spec)
-    assert "plan-strip" in views_for(bench_at(), SMALL)
-    assert views_for(Bench(), SMALL) == ["data"]
-
-
-# ---- the route ---------------------------------------------------------------------------------------
-ORIGIN = {"origin": "http://127.0.0.1:8501"}
-
-
-def ask(method="POST", headers=ORIGIN, body=b""):
-    async def receive():
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    sent = {"host": "127.0.0.1:8501", **headers}
-    scope = {
-        "type": "http", "method": method, "path": "/", "query_string": b"",
-        "headers": [(k.encode(), v.encode()) for k, v in sent.items()],
-    }  # fmt: skip
-    answer = asyncio.run(plans_route.dial(Request(scope, receive)))
-    return answer.status_code, json.loads(answer.body)
-
-
-def test_a_dial_turned_over_http():
-    bench = bench_at()
-    code, answer = ask(body=json.dumps({"id": bench.id, "values": {"eps": 0.1, "rho1": "inf", "rho2": 2}}).encode())
-    assert code == 200
-    assert answer["numbers"]["share"] == pytest.approx(1, abs=1e-5)
-    assert bench.spec.params == {"eps": 0.1, "rho2": 2.0} | ({"rho1": math.inf} if "rho1" in bench.spec.params else {})
-
-
-@pytest.mark.parametrize(
-    ("arguments", "status"),
-    [
-        ({"headers": {}}, 403),
-        ({"headers": {"origin": "http://e.vil"}}, 403),
-        ({"method": "GET"}, 405),
-        ({"body": b"nonsense"}, 422),
-        ({"body": b"[" * 5000}, 422),
-        ({"body": b'{"id": "x", "values": 3}'}, 422),
-        ({"body": b" " * 20_000}, 413),
-        ({"body": b'{"id": "forged", "values": {"eps": 0.1}}'}, 404),
-    ],
-)
-def test_requests_that_are_none_get_a_sentence(arguments, status):
-    code, answer = ask(**arguments)
-    assert code == status
-    assert len(answer["error"]) > 20
-
-
-def test_a_value_out_of_range_over_http():
-    bench = bench_at()
-    code, answer = ask(body=json.dumps({"id": bench.id, "values": {"eps": 0}}).encode())
-    assert code == 422
-    assert "eps" in answer["error"]
 
 
 # ---- taken away --------------------------------------------------------------------------------------

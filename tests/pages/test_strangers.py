@@ -1,13 +1,11 @@
 """What strangers write is shown as it stands, and requests that are none get a sentence."""
 
-import asyncio
-import json
 from pathlib import Path
 
 import pytest
-from starlette.requests import Request
 from streamlit.testing.v1 import AppTest
 
+from tests.pages.asking import ORIGIN, ask
 from uotlab.ui import routes
 from uotlab.ui.plain import plain
 
@@ -32,22 +30,6 @@ def test_every_markdown_sign_is_escaped():
     assert plain("![a](b) **c** $d$") == r"\!\[a\]\(b\) \*\*c\*\* \$d\$"
 
 
-def ask(handler, *, method="GET", query="", headers=None, body=b""):
-    async def receive():
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    sent = {"host": "127.0.0.1:8501", **(headers or {})}
-    scope = {
-        "type": "http", "method": method, "path": "/", "query_string": query.encode(),
-        "headers": [(k.encode(), v.encode()) for k, v in sent.items()],
-    }  # fmt: skip
-    answer = asyncio.run(handler(Request(scope, receive)))
-    return answer.status_code, json.loads(answer.body)["error"]
-
-
-ORIGIN = {"origin": "http://127.0.0.1:8501"}
-
-
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [
@@ -62,15 +44,15 @@ ORIGIN = {"origin": "http://127.0.0.1:8501"}
     ],
 )
 def test_control_answers_with_a_sentence(arguments, status):
-    code, sentence = ask(routes.control, **arguments)
+    code, answer = ask(routes.control, **arguments)
     assert code == status
-    assert len(sentence) > 20
+    assert len(answer["error"]) > 20
 
 
 def test_a_forged_job_id_has_no_frames():
-    code, sentence = ask(routes.frame, query="job=../../etc/passwd&view=map")
+    code, answer = ask(routes.frame, query="job=../../etc/passwd&view=map")
     assert code == 404
-    assert "no run with this id" in sentence
+    assert "no run with this id" in answer["error"]
 
 
 def test_a_link_with_a_papers_tau_opens_at_that_rho():
