@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--out", type=Path, metavar="DIR", help="write run.json, history.csv, weights.pt and mapped.csv there")
     run.add_argument("--json", action="store_true", help="print the metrics as JSON")
     run.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    run.add_argument("--no-reference", action="store_true", help="do not solve the problem's discrete optimum to measure errors against")
     run.set_defaults(command=run_command)
 
     solving = commands.add_parser("plan", help="solve a dataset's discrete problem")
@@ -179,7 +180,7 @@ def run_command(arguments: argparse.Namespace) -> None:
         _writable(arguments.out)
     problem = load(arguments.dataset, arguments.n, data.pop("seed", 0), **data)
     fitted = fit(arguments.method, problem, arguments.steps, arguments.seed, arguments.device, not arguments.quiet, **params)
-    metrics = {**fitted.metrics, **fitted.evaluate()}
+    metrics = {**fitted.metrics, **fitted.evaluate(reference=not arguments.no_reference)}
     if arguments.out is not None:
         write_run(arguments.out, fitted, metrics)
     if arguments.json:
@@ -189,6 +190,8 @@ def run_command(arguments: argparse.Namespace) -> None:
     for name, value in metrics.items():
         print(f"{name:<{width}}  {value:.6g}")
     print(fitted.evaluated_on)
+    for note in fitted.notes.values():
+        print(f"Note: {note}")
     if arguments.out is not None:
         print(f"Written to {arguments.out}: run.json, history.csv, weights.pt, mapped.csv")
 
@@ -199,7 +202,8 @@ def write_run(folder: Path, fitted: Fitted, metrics: dict[str, float]) -> None:
     Raises:
         InputError: the folder cannot be written.
     """
-    record = {"spec": fitted.spec.model_dump(), "metrics": floats(metrics), "evaluated_on": fitted.evaluated_on, "versions": _versions()}
+    record = {"spec": fitted.spec.model_dump(), "metrics": floats(metrics), "evaluated_on": fitted.evaluated_on}
+    record |= {"notes": fitted.notes, "versions": _versions()}
     try:
         write_text(folder / "run.json", to_json(record, indent=2) + "\n")
         write_text(folder / "history.csv", fitted.history_csv())

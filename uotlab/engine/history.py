@@ -32,7 +32,7 @@ class History:
         if self.steps and step <= self.steps[-1]:
             return
         values = {**self.live, **values}
-        for name in values.keys() - self.columns.keys():
+        for name in [name for name in values if name not in self.columns]:  # in the order of the values
             self.columns[name] = [float("nan")] * len(self.steps)
         self.steps.append(step)
         for name, column in self.columns.items():

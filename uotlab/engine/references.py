@@ -126,7 +126,7 @@ def folder() -> Path:
 
 
 def key_of(q: Question) -> str:
-    """A hash of all that the answer depends on: points, masses, divergences, rho, eps, and the cost's name, numbers and values at a few pairs."""
+    """A hash of all that the answer depends on; of the cost its name, its numbers and its values at a few pairs."""
     numbers = {f.name: v for f in fields(q.cost) if isinstance(v := getattr(q.cost, f.name), float | int | str | bool | None)}
     words = [FORMAT, q.cost.name, sorted(numbers.items()), q.divergences, q.rho, EPS, EPS_ANY, TOL, TOL_ANY]
     found = hashlib.sha256(repr(words).encode())

@@ -31,7 +31,7 @@ class MapError(Metric):
         scores = Scores({"map error": error, "map error share": error / spread})
         floor = e.reference.noise.get("map")
         if floor is not None:
-            scores["map error floor"] = floor
+            scores["map error share floor"] = floor
             if error / spread < math.sqrt(2) * floor:
                 scores.notes[self.name] = (
                     f"The map's error, {error / spread:.1%} of the spread, is not told from the reference's own by sampling, {floor:.1%}: "

@@ -101,6 +101,8 @@ def _picture(source: Job | Still, view: str, options: dict[str, Any]) -> tuple[d
     header["views"] = views_of(arrays)
     if header["state"] == "running" and header["step"] >= SETTLED * header["steps_total"]:
         header["note"] = low_mass(header["metrics"].get("mass"))
+    if view == "metrics" and snapshot.notes:  # beneath the curves: what their numbers cannot tell
+        header["note"] = "\n".join([*filter(None, [header.get("note")]), *snapshot.notes.values()])
     try:
         return header, draw(view, arrays, options)
     except InputError as error:

@@ -7,20 +7,24 @@ import numpy as np
 from uotlab.views.base import VIEWS, Arrays, View
 from uotlab.views.style import axis, class_color, f32, quiet_layout
 
-PANELS = 9
+PANELS = 12
+BESIDE = (" floor", " optimum")  #: endings of names that are drawn in the panel of the name before them
+AGAINST = ("error", "gap")  #: words in the names of what is measured against the optimum
+CHOICES = ("errors and gaps", "all others")
 
 
 def series(arrays: Arrays, *, losses: bool) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """name -> (steps, values) of the finite history entries; names with "loss" in them are losses."""
+    """name -> (steps, values) of the finite history entries, in their order; names with "loss" in them are losses."""
     step = np.asarray(arrays.get("history/step", np.zeros(0)), dtype=np.float32)
     found = {}
-    for key in sorted(k for k in arrays if k.startswith("history/") and k != "history/step"):
+    for key in [k for k in arrays if k.startswith("history/") and k != "history/step"]:
         name = key.removeprefix("history/")
         if ("loss" in name.lower()) != losses:
             continue
         value = np.asarray(arrays[key], dtype=np.float32)[: len(step)]
         ok = np.isfinite(value)
-        found[name] = (step[: len(value)][ok], value[ok])
+        if ok.any() or losses:
+            found[name] = (step[: len(value)][ok], value[ok])
     return found
 
 
@@ -71,30 +75,52 @@ class LossView(View):
         return quiet_layout(axis("training step", rangemode="tozero"), axis("loss (mean-cost units)"))
 
 
+def panels(arrays: Arrays, show: str) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """title -> {name: (steps, values)} of at most 12 panels; a floor or an optimum lies in its metric's own."""
+    found = series(arrays, losses=False)
+    errors = {name for name in found if any(word in name for word in AGAINST)}
+    wanted = [name for name in found if (name in errors) == (show == CHOICES[0])] or list(found)
+    held: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
+    for name in wanted:
+        base = next((name.removesuffix(end) for end in BESIDE if name.endswith(end)), name)
+        held.setdefault(base if base in found else name, {})[name] = found[name]
+    return dict(list(held.items())[:PANELS])
+
+
 @VIEWS.register("metrics")
 class MetricsView(View):
-    """All other curves of the history, each in a panel of its own scale."""
+    """All other curves of the history, each metric in a panel of its own scale."""
 
     title = "Metrics"
-    summary = "The live metrics over the training steps, each in its own panel."
+    summary = (
+        "The metrics over the training steps, each in its own panel: errors against the optimum, or all others. Dashed lines are floors."
+    )
     needs = frozenset({"history/step"})
     order = 75
+    options: ClassVar[dict[str, Any]] = {"show": CHOICES}
 
     def applies(self, arrays: Arrays) -> bool:
         return bool(series(arrays, losses=False))
 
-    def traces(self, arrays: Arrays, **_: Any) -> list[dict[str, Any]]:
+    def traces(self, arrays: Arrays, *, show: str = CHOICES[0], **_: Any) -> list[dict[str, Any]]:
         found = []
-        for i, (name, (step, value)) in enumerate(list(series(arrays, losses=False).items())[:PANELS]):
+        for i, curves in enumerate(panels(arrays, show).values()):
             number = "" if i == 0 else str(i + 1)
-            mode = "lines+markers" if len(value) < 30 else "lines"
-            curve = {"type": "scatter", "mode": mode, "name": name, "x": step, "y": value, "xaxis": f"x{number}", "yaxis": f"y{number}"}
-            line = {"line": {"color": class_color(i), "width": 2}, "marker": {"size": 4}, "showlegend": False}
-            found.append({**curve, **line, "hovertemplate": "step %{x:.0f}: %{y:.4g}<extra>" + name.replace("_", " ") + "</extra>"})
+            for name, (step, value) in curves.items():
+                beside = name.endswith(BESIDE) and len(curves) > 1
+                mode = "lines+markers" if len(value) < 30 and not beside else "lines"
+                curve = {"type": "scatter", "mode": mode, "name": name, "x": step, "y": value, "xaxis": f"x{number}", "yaxis": f"y{number}"}
+                style = {
+                    "color": class_color(i),
+                    "width": 1.5 if beside else 2,
+                    "dash": ("dot" if name.endswith(" optimum") else "dash") if beside else "solid",
+                }
+                line = {"line": style, "marker": {"size": 4}, "showlegend": False}
+                found.append({**curve, **line, "hovertemplate": "step %{x:.0f}: %{y:.4g}<extra>" + name.replace("_", " ") + "</extra>"})
         return found
 
-    def layout(self, arrays: Arrays, **options: Any) -> dict[str, Any]:
-        names = list(series(arrays, losses=False))[:PANELS]
+    def layout(self, arrays: Arrays, *, show: str = CHOICES[0], **options: Any) -> dict[str, Any]:
+        names = list(panels(arrays, show))
         columns = 1 if len(names) < 2 else 2 if len(names) <= 4 else 3
         rows = max(1, -(-len(names) // columns))
         layout = quiet_layout(annotations=[], margin={"l": 44, "r": 16, "t": 34, "b": 40})
