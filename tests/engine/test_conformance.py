@@ -79,6 +79,12 @@ def test_shapes_and_finite_numbers(method, problem):
             elif name == "plan":
                 plan = method.plan(run.state, x, y)
                 out[name], shapes[name] = torch.as_tensor(plan.P), (7, 9)
+            elif name == "sample_pairs":
+                pairs = method.sample_pairs(run.state, 7)
+                assert len(pairs) == len(problem.marginals)
+                out[name], shapes[name] = torch.stack(pairs), (len(pairs), 7, problem.d)
+            elif name == "log_density":
+                out[name], shapes[name] = method.log_density(run.state, [x, y[:7]]), (7,)
             else:
                 points = y if name in ("target_scaling", "potential") else x
                 out[name], shapes[name] = getattr(method, name)(run.state, points), (len(points),)
@@ -134,7 +140,11 @@ def test_save_and_load(method, problem, tmp_path):
     assert loaded.metrics == pytest.approx(fitted.metrics, nan_ok=True)
     assert np.array_equal(loaded.history["step"], fitted.history["step"])
     x, y = problem.source.points[:6], problem.target.points[:6]
-    for name in ("transport", *(a for a in abilities(method) if a != "plan")):
+    if "sample_pairs" in abilities(method):
+        assert all(np.array_equal(p, q) for p, q in zip(loaded.sample_pairs(6), fitted.sample_pairs(6), strict=True))
+    if "log_density" in abilities(method):
+        assert np.array_equal(loaded.log_density(x, y), fitted.log_density(x, y))
+    for name in ("transport", *(a for a in abilities(method) if a not in ("plan", "sample_pairs", "log_density"))):
         points = y if name in ("target_scaling", "potential") else x
         assert np.array_equal(getattr(loaded, name)(points), getattr(fitted, name)(points)), name
     assert loaded.problem.d == problem.d

@@ -10,6 +10,8 @@ from torch import Tensor
 from uotlab.errors import InputError
 from uotlab.methods.base import (
     METHODS,
+    HasJoint,
+    HasJointDensity,
     HasPath,
     HasPlan,
     HasPotential,
@@ -26,6 +28,8 @@ ABILITIES: dict[str, Any] = {
     "potential": HasPotential,
     "path": HasPath,
     "plan": HasPlan,
+    "sample_pairs": HasJoint,
+    "log_density": HasJointDensity,
 }
 CHUNK = 8192
 

@@ -162,6 +162,25 @@ class Fitted:
             found = self.method.plan(self.state, points, targets)
         return found.like(x)
 
+    def sample_pairs(self, n: int = 1000, seed: int = 0) -> tuple[np.ndarray, ...]:
+        """n matches drawn from the learned coupling: for each marginal a float32 array (n, d), matched row by row."""
+        require(self.method, "sample_pairs")
+        n, seed = check_count("n", n, least=1, most=10_000_000), check_count("seed", seed, least=0, most=2**31 - 1)
+        with undisturbed(self.state, seed):
+            return tuple(np.ascontiguousarray(p.cpu().numpy(), np.float32) for p in self.method.sample_pairs(self.state, n))
+
+    def log_density(self, *points: Any) -> Any:
+        """Log of the coupling's joint density at matched points, one (n, d) for each marginal -> (n,)."""
+        require(self.method, "log_density")
+        m = len(self.problem.marginals)
+        if len(points) != m:
+            raise InputError(f"log_density takes matched points of each of the {m} marginals; it got {len(points)} arrays.")
+        given = [self._points(f"points[{k}]", p).to(self.state.device) for k, p in enumerate(points)]
+        if len({len(p) for p in given}) > 1:
+            raise InputError(f"points must be matched row by row; they have {', '.join(str(len(p)) for p in given)} rows.")
+        with undisturbed(self.state):
+            return self._back(points[0], self.method.log_density(self.state, given))
+
     def evaluate(self, n: int = 4000, seed: int = 1, *, reference: bool = True) -> dict[str, float]:
         """All metrics that apply, on fresh draws where the problem can draw them, else on the held-out points.
 

@@ -8,6 +8,8 @@ Names, with n, m displayed points of source and target, d columns (all are there
 * `xi_class` (c,), `true_ratio` (c,): mean scaling of each source class and its exact value; names in `labels["xi_class"]`
 * `path` (k, t, d) (and `path2` for d > 2), `path_t` (t,): trajectories of flows
 * `Tx_z` (k, z, d) (and `Tx_z2`): several images of a point under a stochastic map
+* `pairs` (k, m, d) (and `pairs2`): matches drawn from a learned coupling of m marginals; `joint` (g, g), `joint_x`, `joint_y` (g,): its
+  density on a line
 * `x_image`, `Tx_image`, `y_image` (k, h, w), `xi_image` (k,): image pairs
 
 Arrays that do not change are the same objects in every frame.
@@ -24,6 +26,7 @@ from torch import Tensor
 
 from uotlab.engine.asking import chunked, is_stochastic, undisturbed
 from uotlab.engine.follower import Follower
+from uotlab.engine.joints import joint_arrays
 from uotlab.engine.references import Request
 from uotlab.engine.scoring import first_label
 from uotlab.methods.base import HasPath, HasPreview, HasScaling, HasTargetScaling, Method, State
@@ -173,6 +176,8 @@ class Camera:
             x = scene.x_tensor[:CLOUDS]
             cloud = self._ask(method.transport, x.repeat_interleave(CLOUD_SIZE, 0)).reshape(len(x), CLOUD_SIZE, -1)
             self._path = self._path | {"Tx_z": cloud} | ({"Tx_z2": self.axes(cloud)} if self.axes else {})
+        joint = joint_arrays(method, state, self.problem)
+        self._path = self._path | joint | ({"pairs2": self.axes(joint["pairs"])} if joint and self.axes else {})
         end = time.perf_counter()
         self._path_due = end + max(PATH_SECONDS, (end - now) / PATH_SHARE)
         return self._path

@@ -9,7 +9,7 @@ from torch import Tensor
 from uotlab.engine.asking import chunked, undisturbed
 from uotlab.engine.begin import Run
 from uotlab.engine.references import Request
-from uotlab.methods.base import HasPath, HasPotential, HasScaling, HasTargetScaling, Method, State
+from uotlab.methods.base import HasJoint, HasPath, HasPotential, HasScaling, HasTargetScaling, Method, State
 from uotlab.metrics.base import Answers, Evaluation, Scores, evaluate
 from uotlab.metrics.reference import Reference
 from uotlab.problem import Draw, Measure, Problem
@@ -59,6 +59,7 @@ def evaluation(
     xi: Tensor | None = None
     zeta: Tensor | None = None
     trajectories: Tensor | None = None
+    pairs: tuple[Tensor, ...] | None = None
     answers: Answers | None = None
     reference = None if request is None else request.reference
     with undisturbed(state, seed):
@@ -70,6 +71,8 @@ def evaluation(
         if path and isinstance(method, HasPath):
             ts = torch.linspace(0, 1, PATH_TIMES, device=device)
             trajectories = method.path(state, x.points[:PATHS].to(device), ts).detach().cpu()
+        if isinstance(method, HasJoint):
+            pairs = tuple(p.cpu() for p in method.sample_pairs(state, 4 * len(x.points)))
         if reference is not None:
             reference = reference if most is None else reference.head(most)
             answers = _answers(method, state, reference)
@@ -89,6 +92,7 @@ def evaluation(
         kind=problem.kind,
         rng=torch.Generator().manual_seed(seed),
         path=trajectories,
+        pairs=pairs,
         divergences=(method.psi(1).name, method.psi(2).name),
         reference=reference,
         answers=answers,

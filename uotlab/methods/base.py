@@ -6,6 +6,7 @@ methods that raise. The one training loop is `uotlab.engine.loop`.
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -282,3 +283,19 @@ class HasPreview(Protocol):
 
     def preview(self, state: Any, x: Tensor) -> Tensor:
         """A cheaper, rougher T(x) for moving pictures, where T itself costs many evaluations; (n, d) -> (n, d)."""
+
+
+@runtime_checkable
+class HasJoint(Protocol):
+    """A coupling that points can be drawn from, of two marginals or more."""
+
+    def sample_pairs(self, state: Any, n: int) -> tuple[Tensor, ...]:
+        """n matches, by `state.rng`: for each marginal its points (n, d), matched row by row."""
+
+
+@runtime_checkable
+class HasJointDensity(Protocol):
+    """A coupling with a density."""
+
+    def log_density(self, state: Any, points: Sequence[Tensor]) -> Tensor:
+        """Log of the joint density at matched points, one (n, d) for each marginal -> (n,)."""

@@ -64,6 +64,7 @@ class Evaluation:
         kind: the problem's kind.
         rng: for metrics that draw.
         path: trajectory points (k, t, d) for flows, or None.
+        pairs: matches drawn from a learned coupling, (k, d) for each marginal, or None.
         divergences: names of the divergences of source and target.
         reference: the optimum of the run's own problem, exact or of a subsample; None while there is none.
         answers: what the method makes of the reference's points; there whenever `reference` is.
@@ -84,6 +85,7 @@ class Evaluation:
     kind: str = "table"
     rng: torch.Generator = field(default_factory=torch.Generator)
     path: Tensor | None = None
+    pairs: tuple[Tensor, ...] | None = None
     divergences: tuple[str, str] = ("kl", "kl")
     reference: Reference | None = None
     answers: Answers | None = None

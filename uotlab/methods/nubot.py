@@ -1,0 +1,129 @@
+"""NubOT: a pair of convex networks between batches that are re-weighted where they have been carried to, not where they start.
+
+T = ∇f carries x, S = ∇g carries y. Each step couples T(x) with y, and x with S(y), by unbalanced plans P and Q; the source is weighted
+by the density p1 of P's first marginal, the target by the density q2 of Q's second, and two positive nets learn both, eta and zeta:
+
+    sup_g inf_f  E_{p1 mu}[ g(∇f(x)) - <x, ∇f(x)> ] - E_{q2 nu}[ g(y) ],   E|eta(x) - p1|² + E|zeta(y) - q2|²
+
+Plans that compare the *carried* points do not ask what the way cost: once T#mu = nu both densities are 1, however far the mass went.
+So NubOT has no value to reach and stays at a balanced map if it gets there; what it lets go of is what T has not reached in time. It
+is here to be compared with. Where it runs away, as it is known to, the guard takes both networks back to the last good ones.
+
+Notation: the paper's f, g are g, f here, as in `oticnn`; its re-weighting nets eta, zeta are "u" and "w" of `rebalance`.
+Differs from the authors' code: the nets learn the densities with their mass (there divided by their mean, so that mass is lost); costs
+are divided by the run's mean cost, not by each plan's largest; the plans are solved once a step, not once an inner step; where that
+code ends the run (its estimate above 1e4), here the networks go back and the learning rate is halved.
+Reference: lubeck2022neural, Algorithm 1; eyring2024unbalancedness, Section 3 (why its marginals are not optimal) and Table 11.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from uotlab.methods.base import METHODS
+from uotlab.methods.oticnn import OTICNN, ConvexState, conjugate_loss, dual_loss
+from uotlab.methods.rebalance import Batch, Coupling, Rebalanced, RebalancedState, rescaling_loss
+from uotlab.nets.icnn import ICNN
+from uotlab.nets.training import adam, ema_copy
+from uotlab.problem import Problem
+
+MOST_HALVINGS = 6  #: of the learning rate
+
+
+@dataclass(eq=False)
+class NubotState(ConvexState, RebalancedState):
+    """Beside the convex pair and the re-weighting nets: the last good pair, and how often the guard went back to it."""
+
+    f_good: ICNN
+    g_good: ICNN
+    restarts: Tensor
+
+
+@METHODS.register("nubot")
+class NubOT(Rebalanced, OTICNN):
+    """Neural unbalanced optimal transport by re-weighting what has been carried."""
+
+    title, order = "NubOT", 23
+    summary = (
+        "A convex pair whose batches are re-weighted by plans between the carried points and the other side. An early method for "
+        "growing and dying cells, here as a competitor: it has no transport cost to trade mass against, and it can run away."
+    )
+    equation = (
+        r"\sup_{g}\inf_{f}\;\mathbb E_{\eta\mu}\big[g(\nabla f(x))-\langle x,\nabla f(x)\rangle\big]"
+        r"-\mathbb E_{\zeta\nu}\big[g(y)\big],\quad "
+        r"\eta=\tfrac{\mathrm d\hat P_1}{\mathrm d\mu},\;\hat P:\nabla f_\#\mu\to\nu,\quad "
+        r"\zeta=\tfrac{\mathrm d\hat Q_2}{\mathrm d\nu},\;\hat Q:\mu\to\nabla g_\#\nu"
+    )
+    reference = "lubeck2022neural"
+    relaxed = (True, True)
+    losses: ClassVar[tuple[Any, ...]] = (conjugate_loss, dual_loss, rescaling_loss)
+
+    guard: float = Field(
+        25.0, gt=1, description="Mean squared coordinate of the images, standardised and weighted, beyond which the maps have run away"
+    )
+    good_every: int = Field(100, ge=1, description="Steps between the copies that the guard goes back to")
+
+    def init(self, problem: Problem, rng: torch.Generator, device: torch.device) -> NubotState:
+        base = super().init(problem, rng, device)
+        parts = {f.name: getattr(base, f.name) for f in fields(base) if f.init}
+        return NubotState(**parts, f_good=ema_copy(base.f), g_good=ema_copy(base.g), restarts=torch.zeros((), device=device))
+
+    def draw(self, state: Any) -> tuple[Batch, dict[str, Tensor]]:
+        """A batch weighted by both plans' densities, and losses to report; plain where both marginals are held."""
+        x, y = (state.batch(side, self.batch_size) for side in (0, 1))
+        if state.penalty.balanced:
+            return Batch.plain(x, y), {}
+        found = self.couple_carried(state, state.f, state.g, x, y)
+        losses = {"re-weighting loss": self.learn_rescaling(state, x, y, found), "plan mass": found.mass}
+        return Batch.weighted(x, y, found.p1, found.p2), losses
+
+    @torch.no_grad()
+    def couple_carried(self, state: Any, f: ICNN, g: ICNN, x: Tensor, y: Tensor) -> Coupling:
+        """The plan from T(x) to y, with p1 its own density at x, and p2 that of the plan from x to S(y) at y."""
+        forward, backward = self.couple(state, f.map(x), y), self.couple(state, x, g.map(y))
+        return Coupling(forward.P, forward.log_scale, forward.p1, backward.p2)
+
+    def step(self, state: Any) -> dict[str, Tensor]:
+        losses = super().step(state)
+        if self.ran_away(state):
+            self.go_back(state)
+        elif state.step % self.good_every == 0:
+            state.f_good.load_state_dict(state.f.state_dict())
+            state.g_good.load_state_dict(state.g.state_dict())
+        return losses | {"restarts": state.restarts}
+
+    @torch.no_grad()
+    def ran_away(self, state: Any) -> bool:
+        """Whether the images of what takes part are not finite or lie too far out, at the points that choose the best model."""
+        sizes = []
+        for net, points, w in ((state.f, state.held_x, self.scaling), (state.g, state.held_y, self.target_scaling)):
+            size = net.gradient(net.standard(points)).square().mean(1)
+            sizes.append((size * w(state, points)).mean() / w(state, points).mean())  # where S maps outliers let go of does not matter
+        return not bool(torch.stack(sizes).max() <= self.guard)  # not finite counts as too far
+
+    def go_back(self, state: Any) -> None:
+        """Both nets as they last were good, fresh optimisers, half the learning rate."""
+        for name in ("f", "g"):
+            good = getattr(state, f"{name}_good").state_dict()
+            getattr(state, name).load_state_dict(good)
+            getattr(state, f"{name}_ema").load_state_dict(good)
+        betas = (self.beta1, self.beta2)
+        state.f_optimiser, state.g_optimiser = (adam(net, self.lr, betas) for net in (state.f, state.g))
+        state.restarts = state.restarts + 1
+
+    def rate(self, state: Any) -> float:
+        return float(super().rate(state) / 2 ** min(float(state.restarts), MOST_HALVINGS))
+
+    def held_batch(self, state: Any) -> Batch:
+        """The held-out points with the shares that the averaged maps' plans give them."""
+        if state.penalty.balanced:
+            return super().held_batch(state)
+        found = self.couple_carried(state, state.f_ema, state.g_ema, state.held_x, state.held_y)
+        return Batch.weighted(state.held_x, state.held_y, found.p1, found.p2)
+
+    def growth(self, state: Any, x: Tensor) -> Tensor:
+        """eta(x) / zeta(T(x)), the factor by which the mass of x grows on its way, as the paper reports it; (n, d) -> (n,)."""
+        return self.scaling(state, x) / self.target_scaling(state, self.transport(state, x)).clamp(min=1e-6)
