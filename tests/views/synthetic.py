@@ -3,6 +3,7 @@
 import numpy as np
 
 from tests.views.synthetic_barycenters import BARYCENTERS
+from tests.views.synthetic_joints import JOINTS
 from tests.views.synthetic_plans import PLANS
 from tests.views.synthetic_sweeps import SWEEPS
 
@@ -98,5 +99,6 @@ SNAPSHOTS = (
     }
     | PLANS
     | BARYCENTERS
+    | JOINTS
     | SWEEPS
 )
