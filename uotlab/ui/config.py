@@ -6,7 +6,6 @@ from typing import Any
 
 import streamlit as st
 
-from uotlab.costs import COSTS
 from uotlab.data.base import DATASETS
 from uotlab.divergences import DIVERGENCES
 from uotlab.engine.begin import devices, make_method, make_problem
@@ -15,6 +14,7 @@ from uotlab.engine.spec import RunSpec, Snapshot
 from uotlab.errors import InputError
 from uotlab.methods.base import METHODS
 from uotlab.problem import Problem
+from uotlab.ui.choices import choice, cost_fields
 from uotlab.ui.form import form
 from uotlab.ui.sources import held, hold
 from uotlab.ui.state import start_with
@@ -28,7 +28,7 @@ def configure(spec: RunSpec) -> RunSpec:
     st.subheader("Data")
     dataset, n, data = _data(spec)
     st.subheader("Method")
-    method = _choice("Method", METHODS, spec.method, "w.method", lambda name: METHODS[name].title)
+    method = choice("Method", METHODS, spec.method, "w.method", lambda name: METHODS[name].title, hidden=True)
     cls = METHODS[method]
     st.caption(cls.summary)
     kept = {k: v for k, v in spec.params.items() if k in cls.model_fields}
@@ -41,7 +41,7 @@ def configure(spec: RunSpec) -> RunSpec:
         place = st.container()
         params |= _divergences(cls, kept)
     st.subheader("Cost and training")
-    params |= _cost(kept, dataset)
+    params |= cost_fields(kept, "w.cost", "The problem's own (squared distance)")
     default_steps = cls.default_steps
     left, right = st.columns(2)
     start_with(f"w.steps.{method}", spec.steps if spec.steps and spec.method == method else default_steps)
@@ -64,7 +64,9 @@ def configure(spec: RunSpec) -> RunSpec:
 
 
 def _data(spec: RunSpec) -> tuple[str, int | None, dict[str, Any]]:
-    dataset = _choice("Problem", DATASETS, spec.dataset or "", "w.data", lambda name: f"{DATASETS[name].group} · {DATASETS[name].title}")
+    dataset = choice(
+        "Problem", DATASETS, spec.dataset or "", "w.data", lambda name: f"{DATASETS[name].group} · {DATASETS[name].title}", hidden=True
+    )
     cls = DATASETS[dataset]
     st.caption(cls.summary)
     same = dataset == spec.dataset
@@ -85,7 +87,7 @@ def _divergences(cls: Any, kept: dict[str, Any]) -> dict[str, str]:
         if not cls.relaxed[side - 1]:
             column.selectbox(title, ["kept exactly"], disabled=True, key=f"w.kept{side}", help="This method carries all mass of this side.")
             continue
-        value = _choice(
+        value = choice(
             title,
             names,
             kept.get(f"divergence{side}", default),
@@ -98,38 +100,12 @@ def _divergences(cls: Any, kept: dict[str, Any]) -> dict[str, str]:
     return answers
 
 
-def _cost(kept: dict[str, Any], dataset: str) -> dict[str, Any]:
-    names = ["", *(name for name in COSTS if name != "feature")]
-    cost = _choice(
-        "Cost", names, kept.get("cost") or "", "w.cost", lambda name: COSTS[name].title if name else "The problem's own (squared distance)"
-    )
-    if not cost:
-        return {}
-    answers: dict[str, Any] = {"cost": cost}
-    parameter = COSTS[cost].parameter
-    if parameter is not None:
-        low, high, first = (1.0, 10.0, 1.5) if parameter == "p" else (1e-3, 1e6, None)
-        start_with(f"w.cost.{cost}", kept.get("cost_parameter", first))
-        text = {"p": "Exponent p"}.get(parameter, "Length (empty: from the data)")
-        number = st.number_input(text, low, high, value=None, step=0.1, format="%g", key=f"w.cost.{cost}")
-        if number is not None:
-            answers["cost_parameter"] = float(number)
-    return answers
-
-
 def _device(now: str) -> str:
     found = devices()
     if len(found) == 1 and now in ("auto", *found):
         return now
     names = ["auto", *found]
-    return _choice("Device", names, now, "w.device", lambda name: found[name]["title"] if name in found else "Fastest there is")
-
-
-def _choice(label: str, names: Any, now: str, key: str, text: Any, place: Any = st) -> str:
-    options = list(names)
-    start_with(key, now if now in options else options[0])
-    shown = "collapsed" if label in ("Problem", "Method") else "visible"  # the heading above says it already
-    return place.selectbox(label, options, key=key, format_func=text, label_visibility=shown)
+    return choice("Device", names, now, "w.device", lambda name: found[name]["title"] if name in found else "Fastest there is")
 
 
 # ---- what is measured on the data ----------------------------------------------------------------

@@ -4,13 +4,13 @@ from typing import Any
 
 import streamlit as st
 
-from uotlab.costs import COSTS
 from uotlab.data.base import DATASETS
 from uotlab.divergences import DIVERGENCES
 from uotlab.errors import InputError
 from uotlab.parameters import make_model
 from uotlab.plans.solver import SOLVERS
 from uotlab.ui.canvas import canvas
+from uotlab.ui.choices import choice, cost_fields
 from uotlab.ui.data_draw import SIDES, TEMPLATES, change, clear, happened, rows_of, undo
 from uotlab.ui.form import form, title
 from uotlab.ui.plans_dials import dials_of
@@ -27,7 +27,7 @@ def configure(spec: PlanSpec) -> PlanSpec:
     st.subheader("Clouds")
     dataset, n, data = _clouds(spec)
     st.subheader("Solver")
-    solver = _choice("Solver", list(SOLVERS), spec.solver, "q.solver", lambda name: SOLVERS[name].title, hidden=True)
+    solver = choice("Solver", list(SOLVERS), spec.solver, "q.solver", lambda name: SOLVERS[name].title, hidden=True)
     cls = SOLVERS[solver]
     st.caption(cls.summary)
     kept = {k: v for k, v in spec.params.items() if k in cls.model_fields}
@@ -36,7 +36,7 @@ def configure(spec: PlanSpec) -> PlanSpec:
     params = {k: v for k, v in kept.items() if k in dials_of(cls)}
     divergences = [name for name, field in cls.model_fields.items() if name.startswith("divergence") and field.annotation is str]
     params |= _divergences(cls, divergences, kept)
-    params |= _cost(kept)
+    params |= cost_fields(kept, "q.cost", "The data's own (squared distance)")
     params |= form(cls, kept, f"q.m.{solver}", skip=(*dials_of(cls), *divergences, *COST), advanced="More settings of the solver")
     with st.expander("What it solves"):
         st.latex(cls.equation)
@@ -45,7 +45,7 @@ def configure(spec: PlanSpec) -> PlanSpec:
 
 def _clouds(spec: PlanSpec) -> tuple[str, int, dict[str, Any]]:
     names = [name for name, cls in DATASETS.items() if cls.kind in ("line", "plane")]
-    dataset = _choice("Clouds", names, spec.dataset, "q.data", lambda name: f"{DATASETS[name].group} · {DATASETS[name].title}", hidden=True)
+    dataset = choice("Clouds", names, spec.dataset, "q.data", lambda name: f"{DATASETS[name].group} · {DATASETS[name].title}", hidden=True)
     cls, same = DATASETS[dataset], dataset == spec.dataset
     st.caption(cls.summary)
     left, right = st.columns(2)
@@ -91,9 +91,9 @@ def _divergences(cls: Any, fields: list[str], kept: dict[str, Any]) -> dict[str,
     answers = {}
     for name in fields:
         default = cls.model_fields[name].default
-        able = [choice for choice in (*DIVERGENCES, RANGE) if _takes(cls, name, choice)]
+        able = [one for one in (*DIVERGENCES, RANGE) if _takes(cls, name, one)]
         label = {"1": "Source divergence", "2": "Target divergence"}.get(name[-1], "Divergence")
-        value = _choice(label, able, kept.get(name, default), f"q.{cls.name}.{name}", divergence_title)
+        value = choice(label, able, kept.get(name, default), f"q.{cls.name}.{name}", divergence_title)
         if value != default:
             answers[name] = value
     return answers
@@ -109,27 +109,3 @@ def _takes(cls: Any, field: str, choice: str) -> bool:
         return bool(make_model(cls, {field: choice}))
     except InputError:
         return False
-
-
-def _cost(kept: dict[str, Any]) -> dict[str, Any]:
-    names = ["", *(name for name in COSTS if name != "feature")]
-    cost = _choice(
-        "Cost", names, kept.get("cost") or "", "q.cost", lambda name: COSTS[name].title if name else "The data's own (squared distance)"
-    )
-    if not cost:
-        return {}
-    answers: dict[str, Any] = {"cost": cost}
-    parameter = COSTS[cost].parameter
-    if parameter is not None:
-        low, high, first = (1.0, 10.0, 1.5) if parameter == "p" else (1e-3, 1e6, None)
-        start_with(f"q.cost.{cost}", kept.get("cost_parameter", first))
-        text = {"p": "Exponent p"}.get(parameter, "Length (empty: from the data)")
-        number = st.number_input(text, low, high, value=None, step=0.1, format="%g", key=f"q.cost.{cost}")
-        if number is not None:
-            answers["cost_parameter"] = float(number)
-    return answers
-
-
-def _choice(label: str, options: list[str], now: str, key: str, text: Any, *, hidden: bool = False) -> str:
-    start_with(key, now if now in options else options[0])
-    return st.selectbox(label, options, key=key, format_func=text, label_visibility="collapsed" if hidden else "visible")

@@ -10,10 +10,10 @@ import numpy as np
 from pydantic import Field
 
 from uotlab.errors import InputError
-from uotlab.plans.barycenters.base import BARYCENTERS, FixedSupport, Found
+from uotlab.plans.barycenters.base import BARYCENTERS, Found
 from uotlab.plans.barycenters.given import Given
 from uotlab.plans.barycenters.scaling import Scaling, rounds
-from uotlab.plans.barycenters.sinkhorn import by_pot, options, shares, steep
+from uotlab.plans.barycenters.sinkhorn import VARIANTS, EntropicSupport, by_pot, options, shares, steep
 from uotlab.plans.pot import pot
 from uotlab.plans.solver import Cancel, Progress
 
@@ -21,7 +21,7 @@ FLOOR = 1e-300  #: POT adds this to kernel sums; its own 1e-30 blurs the answer
 
 
 @BARYCENTERS.register("convolutional")
-class Convolutional(FixedSupport):
+class Convolutional(EntropicSupport):
     """Images, entropic."""
 
     title, order, reference, takes = "Convolutional Sinkhorn", 4, "solomon2015convolutional", frozenset({"images"})
@@ -33,13 +33,7 @@ class Convolutional(FixedSupport):
         0.02, gt=0, allow_inf_nan=False, title="Blur ε", json_schema_extra={"basic": True},
         description="Entropic temperature in mean-cost units: the blur",
     )  # fmt: skip
-    iterations: int = Field(1000, ge=10, le=1_000_000, title="Most rounds", description="Rounds after which it ends, converged or not")
-    tol: float = Field(
-        1e-4, gt=0, title="Tolerance", description="Difference of the marginals, as a share of the mass, that ends the rounds"
-    )
-    variant: Literal["auto", "exp", "log"] = Field(
-        "auto", description="exp is quick and fails at small ε, log never fails; auto takes exp where its numbers hold"
-    )
+    variant: Literal["auto", "exp", "log"] = Field("auto", description=VARIANTS)
 
     def solve(self, given: Given, progress: Progress | None, cancel: Cancel | None) -> Found:
         images, reg = square(given, self.eps)

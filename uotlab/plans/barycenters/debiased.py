@@ -11,34 +11,24 @@ from typing import Literal
 from pydantic import Field
 
 from uotlab.errors import InputError
-from uotlab.plans.barycenters.base import BARYCENTERS, FixedSupport, Found
+from uotlab.plans.barycenters.base import BARYCENTERS, Found
 from uotlab.plans.barycenters.convolutional import FLOOR, square
 from uotlab.plans.barycenters.given import MOST_POINTS, Given
 from uotlab.plans.barycenters.scaling import Scaling, rounds
-from uotlab.plans.barycenters.sinkhorn import by_pot, options, shares, steep
+from uotlab.plans.barycenters.sinkhorn import VARIANTS, EntropicSupport, by_pot, options, shares, steep
 from uotlab.plans.pot import pot
 from uotlab.plans.solver import Cancel, Progress
 
 
 @BARYCENTERS.register("debiased")
-class Debiased(FixedSupport):
+class Debiased(EntropicSupport):
     """Fixed support, debiased entropic."""
 
     title, order, reference = "Debiased Sinkhorn", 3, "janati2020debiased"
     summary = "Entropic, with the blur taken out again: a Gaussian stays as narrow as it is. It can ring where measures have sharp edges."
     equation = r"\min_q \sum_k \lambda_k\,S_\varepsilon(p_k,q)"
 
-    eps: float = Field(
-        0.05, gt=0, allow_inf_nan=False, title="Blur ε", json_schema_extra={"basic": True},
-        description="Entropic temperature in mean-cost units",
-    )  # fmt: skip
-    iterations: int = Field(1000, ge=10, le=1_000_000, title="Most rounds", description="Rounds after which it ends, converged or not")
-    tol: float = Field(
-        1e-4, gt=0, title="Tolerance", description="Difference of the marginals, as a share of the mass, that ends the rounds"
-    )
-    variant: Literal["auto", "exp", "log"] = Field(
-        "auto", description="exp is quick and fails at small ε, log never fails; auto takes exp where its numbers hold"
-    )
+    variant: Literal["auto", "exp", "log"] = Field("auto", description=VARIANTS)
 
     def solve(self, given: Given, progress: Progress | None, cancel: Cancel | None) -> Found:
         if given.shape is not None and self.cost == "sqeuclidean":

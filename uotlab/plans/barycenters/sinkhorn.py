@@ -20,28 +20,33 @@ from uotlab.plans.barycenters.scaling import Scaling, rounds
 from uotlab.plans.pot import pot
 from uotlab.plans.solver import Cancel, Progress
 
+VARIANTS = "exp is quick and fails at small ε, log never fails; auto takes exp where its numbers hold"
 UNDERFLOW = 500.0  #: largest C / eps whose exponential float64 holds
 
 
+class EntropicSupport(FixedSupport):
+    """The settings of all entropic barycenters."""
+
+    eps: float = Field(
+        0.05, gt=0, allow_inf_nan=False, title="Blur ε", json_schema_extra={"basic": True},
+        description="Entropic temperature in mean-cost units: the blur",
+    )  # fmt: skip
+    iterations: int = Field(1000, ge=10, le=1_000_000, title="Most rounds", description="Rounds after which it ends, converged or not")
+    tol: float = Field(
+        1e-4, gt=0, title="Tolerance", description="Difference of the marginals, as a share of the mass, that ends the rounds"
+    )
+    variant: Literal["auto", "exp", "stabilized", "log"] = Field("auto", description=VARIANTS)
+
+
 @BARYCENTERS.register("sinkhorn")
-class SinkhornBarycenter(FixedSupport):
+class SinkhornBarycenter(EntropicSupport):
     """Fixed support, entropic."""
 
     title, order, reference = "Sinkhorn", 2, "benamou2015iterative"
     summary = "The entropic barycenter, blurred by ε: smooth and quick where ε is large. A small ε is sharper and takes more rounds."
     equation = r"\min_q \sum_k \lambda_k\,\mathrm{OT}_\varepsilon(p_k,q)"
 
-    eps: float = Field(
-        0.05, gt=0, allow_inf_nan=False, title="Blur ε", json_schema_extra={"basic": True},
-        description="Entropic temperature in mean-cost units: the blur",
-    )  # fmt: skip
     iterations: int = Field(2000, ge=10, le=1_000_000, title="Most rounds", description="Rounds after which it ends, converged or not")
-    tol: float = Field(
-        1e-4, gt=0, title="Tolerance", description="Difference of the marginals, as a share of the mass, that ends the rounds"
-    )
-    variant: Literal["auto", "exp", "stabilized", "log"] = Field(
-        "auto", description="exp is quick and fails at small ε, log never fails; auto takes exp where its numbers hold"
-    )
 
     def solve(self, given: Given, progress: Progress | None, cancel: Cancel | None) -> Found:
         if given.p.shape[1] > MOST_POINTS:
