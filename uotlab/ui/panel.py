@@ -21,7 +21,7 @@ from uotlab.ui.live import live
 from uotlab.ui.low_mass import low_mass
 from uotlab.ui.plain import plain
 from uotlab.ui.share import share
-from uotlab.ui.sources import Still, find
+from uotlab.ui.sources import Source, find
 from uotlab.ui.wire import arrays_of, views_of
 from uotlab.views.base import VIEWS
 
@@ -71,7 +71,7 @@ def _say(job: Job | None, spec: RunSpec) -> None:
         st.info(said, icon=":material/info:")
 
 
-def _picture(source: Job | Still, job: Job | None) -> None:
+def _picture(source: Source, job: Job | None) -> None:
     """The choice of pictures, the options of the chosen one, and the picture."""
     snapshot = source.snapshot
     still = preview(job.spec) if snapshot is None and job is not None and job.spec.dataset is not None else None

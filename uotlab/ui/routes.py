@@ -19,7 +19,7 @@ from starlette.routing import Route
 from uotlab.engine.job import Job
 from uotlab.errors import InputError
 from uotlab.ui.low_mass import low_mass
-from uotlab.ui.sources import Still, find, pulse, status
+from uotlab.ui.sources import Source, Still, find, pulse, status
 from uotlab.ui.wire import Picture, arrays_of, draw, figure_json, frame_bytes, views_of
 
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
@@ -72,7 +72,7 @@ def check_sender(request: Request) -> None:
         raise Refused(403, "A control request needs an Origin header that names this server.")
 
 
-async def source_of(request: Request) -> Job | Still:
+async def source_of(request: Request) -> Source:
     """The job or held picture that the request names."""
     source = await to_thread.run_sync(find, request.query_params.get("job", ""))
     if source is None:
@@ -91,7 +91,7 @@ def _options(request: Request) -> dict[str, Any]:
     return options
 
 
-def _picture(source: Job | Still, view: str, options: dict[str, Any]) -> tuple[dict[str, Any], Picture | None]:
+def _picture(source: Source, view: str, options: dict[str, Any]) -> tuple[dict[str, Any], Picture | None]:
     """The newest status and picture, taken together; no picture while there is nothing to draw."""
     snapshot = source.snapshot
     header = status(source) | {"pulse": pulse(source), "views": []}
@@ -199,7 +199,7 @@ async def plotly_js(request: Request) -> Response:
     return FileResponse(PLOTLY_JS, media_type="text/javascript", headers={"Cache-Control": "public, max-age=31536000, immutable"})
 
 
-def watch(source: Job | Still) -> None:
+def watch(source: Source) -> None:
     """Tell the engine that someone looks: frames then come at full rate."""
     if isinstance(source, Job):
         source.touch()

@@ -4,12 +4,14 @@ import math
 import secrets
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from uotlab.engine.job import Job
 from uotlab.engine.runner import engine
 from uotlab.engine.spec import Snapshot
+from uotlab.ui.sweep_gathered import Gathered
 
 HELD = 48  #: still pictures kept in memory, the oldest go first
 
@@ -23,7 +25,9 @@ class Still:
     moving: bool = False
 
 
-_held: "OrderedDict[str, Still]" = OrderedDict()
+Source = Job | Still | Gathered
+
+_held: "OrderedDict[str, Still | Gathered]" = OrderedDict()
 _by_key: dict[str, str] = {}
 _lock = threading.Lock()
 
@@ -32,14 +36,30 @@ def hold(snapshot: Snapshot, key: str, *, moving: bool = False) -> str:
     """Keep a snapshot for the live component and return its id; the same `key` keeps the same id and replaces the picture."""
     with _lock:
         name = _by_key.get(key) or secrets.token_urlsafe(16)
-        _by_key[key] = name
-        _held[name] = Still(name, snapshot, moving)
-        _held.move_to_end(name)
-        while len(_held) > HELD:
-            gone, _ = _held.popitem(last=False)
-            for other in [k for k, v in _by_key.items() if v == gone]:
-                del _by_key[other]
+        _put(Still(name, snapshot, moving), key)
         return name
+
+
+def gather(key: str, make: Callable[[], Gathered]) -> str:
+    """The id of the gathered picture held under `key`, made where there is none."""
+    with _lock:
+        name = _by_key.get(key, "")
+        picture = _held.get(name)
+        if not isinstance(picture, Gathered):
+            picture = make()
+            picture.id = name or secrets.token_urlsafe(16)
+        _put(picture, key)
+        return picture.id
+
+
+def _put(picture: Still | Gathered, key: str) -> None:
+    _by_key[key] = picture.id
+    _held[picture.id] = picture
+    _held.move_to_end(picture.id)
+    while len(_held) > HELD:
+        gone, _ = _held.popitem(last=False)
+        for other in [k for k, v in _by_key.items() if v == gone]:
+            del _by_key[other]
 
 
 def let_go(key: str) -> None:
@@ -54,26 +74,26 @@ def held(key: str) -> str | None:
         return _by_key.get(key)
 
 
-def find(name: str) -> Job | Still | None:
+def find(name: str) -> Source | None:
     """What has this id, or None."""
     return _held.get(name) or engine().job(name)
 
 
-def version_of(source: Job | Still) -> int:
+def version_of(source: Source) -> int:
     """Version of the newest snapshot, -1 before the first."""
     snapshot = source.snapshot
     return -1 if snapshot is None else snapshot.version
 
 
-def pulse(source: Job | Still) -> str:
+def pulse(source: Source) -> str:
     """Changes whenever the page has something new to show."""
-    if isinstance(source, Still):
+    if not isinstance(source, Job):
         return f"{source.snapshot.version}.still"
     place = source.position if source.state == "queued" else ""
     return f"{version_of(source)}.{source.state}.{place}.{source.steps_total}"
 
 
-def status(source: Job | Still) -> dict[str, Any]:
+def status(source: Source) -> dict[str, Any]:
     """State, step, speed and newest numbers, JSON-ready (NaN and infinity are null)."""
     snapshot = source.snapshot
     known: dict[str, Any] = {
@@ -81,7 +101,7 @@ def status(source: Job | Still) -> dict[str, Any]:
         "step": 0 if snapshot is None else snapshot.step,
         "metrics": {} if snapshot is None else {k: finite(v) for k, v in snapshot.metrics.items()},
     }
-    if isinstance(source, Still):
+    if not isinstance(source, Job):
         return known | {"state": "still", "moving": source.moving}
     return known | {
         "state": source.state,

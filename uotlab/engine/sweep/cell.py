@@ -4,16 +4,16 @@ import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 
+from uotlab.engine.final import POINTS, SEED, show
 from uotlab.engine.runner import Engine
 from uotlab.engine.spec import RunSpec
 from uotlab.errors import InputError
 
-POINTS, SEED = 4000, 1  #: of the draws on which all cells are scored
 COUNTS = ("n", "m", "fresh")  #: what `evaluate` says beside its metrics
 SCORED = "fresh"  #: the number that only a scored run has
 
 
-def train_cell(engine: Engine, run_id: str, owner: str, name: str, spec: RunSpec) -> None:
+def train_cell(engine: Engine, run_id: str, owner: str, name: str, spec: RunSpec, points: int | None = None) -> None:
     """Train and score one run; what goes wrong becomes the run's sentence, and is never raised."""
     try:
         record = engine.store.get(run_id)
@@ -23,24 +23,25 @@ def train_cell(engine: Engine, run_id: str, owner: str, name: str, spec: RunSpec
             _fail(engine, run_id, owner, name, spec, error)
         return
     if state == "done" and not engine.closing:
-        score(engine, run_id)
+        score(engine, run_id, POINTS if points is None else points)
 
 
-def score(engine: Engine, run_id: str) -> None:
-    """Evaluate a finished run on fresh (or held-out) points, beside what it measured while it trained."""
+def score(engine: Engine, run_id: str, points: int) -> None:
+    """Evaluate a finished run on so many fresh (or held-out) points, beside what it measured while it trained."""
     try:
-        values = engine.fitted(run_id).evaluate(POINTS, SEED)
+        fitted = engine.fitted(run_id)
+        values = fitted.evaluate(points, SEED)
     except Exception as error:
         engine.store.update(run_id, error=f"The run is trained, but scoring it failed: {error}", traceback=traceback.format_exc())
         return
     record = engine.store.get(run_id)
     if record is None:  # deleted in the meantime
         return
-    metrics = {**record.metrics, **values}
-    engine.store.update(run_id, metrics=metrics, error=None, traceback=None)
+    notes = {**fitted.notes, "final": fitted.evaluated_on}
+    engine.store.update(run_id, metrics={**record.metrics, **values}, notes=notes, error=None, traceback=None)
     job = engine.known(run_id)
     if job is not None:
-        job.metrics = metrics
+        show(job, values, notes)
 
 
 def is_scored(metrics: Mapping[str, float]) -> bool:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from uotlab.engine.files import floats, plain, write_whole
 from uotlab.engine.runner import Engine
 from uotlab.engine.spec import RunSpec
-from uotlab.engine.sweep.cell import train_cell
+from uotlab.engine.sweep import cell
 from uotlab.errors import InputError, short
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ class _Errand:
 
     def run(self) -> None:
         self.client.subscribe_topic(self.topic, lambda event: self.news.put(event[1]))
-        for cell in self.todo:
-            self._send(cell)
+        for asked in self.todo:
+            self._send(asked)
         looked = 0.0
         while self.out:
             with suppress(queue.Empty):
@@ -93,22 +93,22 @@ class _Errand:
                 looked = time.monotonic()
                 self._look()
 
-    def _send(self, cell: "Cell") -> None:
-        run_id, spec = self.sweep.run_id(cell), cell.spec
+    def _send(self, asked: "Cell") -> None:
+        run_id, spec = self.sweep.run_id(asked), asked.spec
         record = self.store.get(run_id)
         if record is None:
             from uotlab.methods.base import METHODS
 
             steps = spec.steps or METHODS[spec.method].default_steps
-            record = self.store.add(run_id, self.sweep.owner, self.sweep.run_name(cell), spec, steps)
+            record = self.store.add(run_id, self.sweep.owner, self.sweep.run_name(asked), spec, steps)
         state = "done" if record.state == "done" else "queued"
         self.store.update(run_id, state=state, error=None, traceback=None)
         path = self.store.checkpoint_path(run_id)
         sent = {
             "run": run_id, "name": record.name, "spec": spec.model_dump_json(), "topic": self.topic, "steps": record.steps_total,
-            "done": state == "done", "checkpoint": path.read_bytes() if path.exists() else None,
+            "done": state == "done", "points": cell.POINTS, "checkpoint": path.read_bytes() if path.exists() else None,
         }  # fmt: skip
-        future = self.client.submit(work_there, sent, key=f"{self.topic}-{cell.index:03d}", pure=False, priority=-cell.index)
+        future = self.client.submit(work_there, sent, key=f"{self.topic}-{asked.index:03d}", pure=False, priority=-asked.index)
         self.out[run_id] = future
         future.add_done_callback(lambda future, run_id=run_id: self.news.put((run_id, future)))
 
@@ -140,7 +140,7 @@ class _Errand:
         if back["checkpoint"] is not None:
             _write(self.store.checkpoint_path(run_id), back["checkpoint"])
         held = {name: back[name] for name in ("state", "step", "steps_total", "seconds", "error", "traceback")}
-        self.store.update(run_id, metrics=floats(back["metrics"]), **held)
+        self.store.update(run_id, metrics=floats(back["metrics"]), notes=back["notes"], **held)
 
     def _end(self) -> None:
         """Runs that have not begun are withdrawn, the others stop at a checkpoint and come back."""
@@ -196,12 +196,13 @@ def work_there(sent: Mapping[str, Any]) -> dict[str, Any]:
             if sent["checkpoint"] is not None:
                 _write(path, sent["checkpoint"])
             teller.start()
-            train_cell(engine, run_id, "cluster", sent["name"], spec)
+            cell.train_cell(engine, run_id, "cluster", sent["name"], spec, sent["points"])
             record = engine.store.get(run_id)
             assert record is not None
             names = ("state", "step", "steps_total", "seconds", "error", "traceback")
             back: dict[str, Any] = {name: getattr(record, name) for name in names}
-            return back | {"metrics": plain(dict(record.metrics)), "checkpoint": path.read_bytes() if path.exists() else None}
+            back |= {"metrics": plain(dict(record.metrics)), "notes": dict(record.notes)}
+            return back | {"checkpoint": path.read_bytes() if path.exists() else None}
         finally:
             over.set()
             teller.join(5)

@@ -26,6 +26,7 @@ from uotlab.errors import InputError
 
 SweepState = Literal["running", "stopping", "done", "stopped", "elsewhere"]
 ACTIVE = ("queued", "running")
+TRAINING = 0.8  #: share of a cell's work that is training; the rest is scoring
 LOOK_SECONDS = 0.4  #: between two looks at the store
 
 
@@ -57,8 +58,8 @@ class Row:
 
     @property
     def share(self) -> float:
-        """How much of its training is done, in [0, 1]."""
-        return 1.0 if self.settled else self.step / max(self.steps_total, 1)
+        """How much of it is done, in [0, 1]: training, then scoring."""
+        return 1.0 if self.settled else TRAINING * self.step / max(self.steps_total, 1)
 
 
 class Sweep:
@@ -73,7 +74,8 @@ class Sweep:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._rows: list[Row] = []
-        self._looked = 0.0
+        self._looked = self._began = 0.0
+        self._before: dict[str, float] = {}  # shares when it was begun
 
     def run_id(self, cell: Cell) -> str:
         return f"{self.id}-{cell.index:03d}"
@@ -117,26 +119,28 @@ class Sweep:
 
     @property
     def share(self) -> float:
-        """How much of all training is done, in [0, 1]."""
+        """How much of everything is done, in [0, 1]."""
         rows = self.rows()
         return sum(row.share for row in rows) / len(rows)
 
     @property
     def eta_seconds(self) -> float | None:
-        """Time left, from what cells of the same method took; None before anything is known."""
+        """Time left at the pace so far, methods weighed by what their cells take; None before anything is known."""
         rows = self.rows()
         if self.state != "running":
             return None
         took: dict[str, list[float]] = {}
         for row in rows:
-            if row.seconds > 0.5 and row.share > 0.05 and row.state != "failed":
-                took.setdefault(row.cell.spec.method, []).append(row.seconds / row.share)
+            if row.seconds > 0.5 and row.step > 0 and row.state != "failed":
+                took.setdefault(row.cell.spec.method, []).append(row.seconds * row.steps_total / row.step)
         if not took:
             return None
         mean = {method: sum(v) / len(v) for method, v in took.items()}
         other = sum(mean.values()) / len(mean)
-        left = sum((1 - row.share) * mean.get(row.cell.spec.method, other) for row in rows)
-        return left / max(1, min(self.workers, sum(not row.settled for row in rows)))
+        weigh = [mean.get(row.cell.spec.method, other) for row in rows]
+        gained = sum(w * max(0.0, row.share - self._before.get(row.run, 0.0)) for w, row in zip(weigh, rows))
+        left = sum(w * (1 - row.share) for w, row in zip(weigh, rows))
+        return (time.monotonic() - self._began) * left / gained if gained > 0 else None
 
     # ---- what is asked for -----------------------------------------------------------------------
     def begin(self, workers: int | None = None, *, failed: bool = False) -> None:
@@ -156,6 +160,7 @@ class Sweep:
         self._looked = 0.0
         if self.state == "elsewhere":
             raise InputError("Another process works on this sweep; its results appear here as they come.")
+        self._began, self._before = time.monotonic(), {row.run: row.share for row in self.rows()}
         todo = [row.cell for row in self.rows() if not row.settled or (failed and row.state == "failed")]
         self.note = ""
         self._stop = threading.Event()
