@@ -12,6 +12,8 @@ PAGES = {
     "plans": ("Plans", ":material/hub:"),
     "barycenters": ("Barycenters", ":material/join_inner:"),
     "data": ("Data", ":material/scatter_plot:"),
+    "sweep": ("Sweep", ":material/stacked_line_chart:"),
+    "compare": ("Compare", ":material/compare:"),
     "runs": ("Runs", ":material/history:"),
     "learn": ("Learn", ":material/school:"),
 }
