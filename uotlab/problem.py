@@ -1,7 +1,7 @@
 """Measure and Problem: what is to be matched with what. Points may be lazy; training never needs all of them in memory."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, NamedTuple, Protocol, get_args
 
@@ -243,14 +243,16 @@ class Problem:
 
     @classmethod
     def from_arrays(
-        cls, x: Any, y: Any, a: Any = None, b: Any = None, x_labels: Any = None, y_labels: Any = None, **info: Any
-    ) -> "Problem":
+        cls, x: Any, y: Any, a: Any = None, b: Any = None, x_labels: Any = None, y_labels: Any = None, *, further: Sequence[Any] = (),
+        **info: Any,
+    ) -> "Problem":  # fmt: skip
         """A problem from numpy or torch arrays.
 
         Args:
             x, y: source (n, d) and target (m, d). A float `np.memmap` stays on disk.
             a, b: masses (n,) and (m,), never normalised; None is equal weights of total 1.
             x_labels, y_labels: (n,) and (m,) labels, or a dict of named columns.
+            further: points (n_k, d) of further marginals, with equal weights of total 1, for methods that match more than two at once.
             info: further fields of Problem, such as kind="cells" or name="my data".
 
         Raises:
@@ -263,12 +265,16 @@ class Problem:
             raise InputError(
                 f"x and y must have the same number of columns; x has {source.d} and y has {target.d}. Keep the same columns in both."
             )
-        constant = constant_columns(source, target)
+        more = tuple(measure_from_array(points, None, None, f"further[{k}]", "") for k, points in enumerate(further))
+        for k, measure in enumerate(more):
+            if measure.d != source.d:
+                raise InputError(f"further[{k}] must have the {source.d} columns of x; it has {measure.d}. Keep the same columns in each.")
+        constant = constant_columns(source, target, *more)
         if constant:
             warnings.warn(constant, UserWarning, stacklevel=2)
             info["notes"] = (*info.get("notes", ()), constant)
         info.setdefault("kind", kind_of(source.d))
-        return cls(marginals=(source, target), **info)
+        return cls(marginals=(source, target, *more), **info)
 
 
 def _check_info(info: dict[str, Any]) -> None:

@@ -51,7 +51,10 @@ class SPOTFlow(SPOT):
     default_steps: ClassVar[int] = 3000
     losses: ClassVar[tuple[Any, ...]] = (critic_loss, generator_loss, entropy_term, matched_cost, projection_loss)
 
-    depth: int = Field(3, ge=1, le=12, description="Hidden layers of the velocity and of the map")
+    latent: ClassVar[int] = 0  # type: ignore[misc]  # no settings of a flow: z has as many dimensions as all parts together,
+    start: ClassVar[str] = "gaussian"  # type: ignore[misc]  # and a flow that does not move is a Gaussian
+
+    depth: int = Field(3, ge=1, le=12, description="Hidden layers of the velocity, which are of tanh, and of the map")
     eps: float = Field(0.05, ge=1e-4, le=10, description="Weight of the entropy, in units of the mean cost: larger is smoother")
     ode_steps: int = Field(8, ge=1, le=200, description="Midpoint steps of the flow from t = 0 to 1")
 

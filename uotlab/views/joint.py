@@ -54,7 +54,7 @@ class JointView(View):
         if marginals:
             for k, (color, key, ends) in enumerate(((SOURCE, "x", xs), (TARGET, "y", ys))):
                 sigma = 0.014 * (ends[1] - ends[0])
-                data, made = (density(v, None, *ends, sigma) for v in (f32(arrays[key])[:, 0], pairs[:, k]))
+                data, made = (density(v, None, ends[0], ends[1], sigma) for v in (f32(arrays[key])[:, 0], pairs[:, k]))
                 found += [_edge(color, _centres(ends, GRID_POINTS), height, k, line) for line, height in enumerate((data, made))]
         return found
 
