@@ -250,7 +250,7 @@ def test_words_that_are_no_settings(words, capsys):
 
 
 def test_an_unwritable_out_is_known_before_training(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("uotlab.__main__.fit", lambda *_, **__: pytest.fail("it trained first"))
+    monkeypatch.setattr("uotlab.cli.run.fit", lambda *_, **__: pytest.fail("it trained first"))
     file = tmp_path / "file"
     file.write_text("")
     assert main(["run", "uotm", "moons-to-spiral", "--out", str(file)]) == 2

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import uotlab
-from uotlab.__main__ import REGISTRIES, main
+from uotlab.__main__ import main
+from uotlab.cli.listing import REGISTRIES
 
 ROOT = Path(__file__).resolve().parents[1]
 QUICK = ["--steps", "3", "--n", "60", "--set", "width=8", "depth=1", "batch_size=16"]

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import uotlab
-from uotlab.__main__ import main, write_plan
+from uotlab.__main__ import main
+from uotlab.cli.plan import write_plan
 
 NUMBERS = {"value", "transport", "mass", "mass source", "mass target", "certificate", "iterations", "converged", "seconds"}
 CHANGES = {f"{what} {side}" for what in ("destroyed", "created") for side in ("source", "target")}

@@ -107,15 +107,16 @@ def test_commands_are_real(words: list[str]) -> None:
         assert found.returncode == 0, found.stderr
         return
     assert words[:3] == ["python", "-m", "uotlab"], words
-    from uotlab.__main__ import _parser, _settings
+    from uotlab.__main__ import make_parser
+    from uotlab.cli.words import settings_of
 
-    given = _parser().parse_args(words[3:])
+    given = make_parser().parse_args(words[3:])
     if words[3] == "barycenter":
-        make_model(uotlab.BARYCENTERS[given.method], _settings("--set", given.set, uotlab.BARYCENTERS[given.method]))
+        make_model(uotlab.BARYCENTERS[given.method], settings_of("--set", given.set, uotlab.BARYCENTERS[given.method]))
     elif hasattr(given, "method"):
         method, dataset = uotlab.METHODS[given.method], uotlab.DATASETS[given.dataset]
-        make_model(method, _settings("--set", given.set, method))
-        make_model(dataset, _settings("--data", given.data, dataset))
+        make_model(method, settings_of("--set", given.set, method))
+        make_model(dataset, settings_of("--data", given.data, dataset))
 
 
 def test_make_targets_named_in_the_text_exist() -> None:

@@ -7,7 +7,7 @@ import time
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from uotlab.__main__ import _parser
+from uotlab.__main__ import make_parser
 from uotlab.data.base import DATASETS
 from uotlab.engine.runner import engine
 from uotlab.engine.spec import RunSpec
@@ -178,7 +178,7 @@ def test_forged_job_is_one_sentence():
     assert "job" not in query(at)
 
 
-def test_job_in_the_address_comes_back_with_its_settings(lab):
+def test_job_in_the_address_comes_back_with_itssettings_of(lab):
     lab.number_input(key="w.seed").set_value(5).run()
     lab.button(key="play").click().run()
     job = job_of(lab)
@@ -217,7 +217,7 @@ def test_copied_python_runs(capsys):
 def test_copied_command_is_understood():
     words = shlex.split(command(SPEC))
     assert words[:3] == ["python", "-m", "uotlab"]
-    arguments = _parser().parse_args(words[3:])
+    arguments = make_parser().parse_args(words[3:])
     assert (arguments.method, arguments.steps, arguments.n, arguments.seed) == ("uotm", 2, 50, 3)
     assert "rho1=inf" in arguments.set
     assert "shift_x=2.5" in arguments.data

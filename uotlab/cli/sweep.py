@@ -2,12 +2,12 @@
 
 import argparse
 import json
-import platform
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from uotlab.cli.words import versions
 from uotlab.engine.files import plain, to_json, write_text
 from uotlab.errors import InputError, short
 from uotlab.parameters import value_of_text
@@ -111,13 +111,7 @@ def grid_of_words(words: Sequence[str]) -> dict[str, list[Any]]:
 
 def record_of(table: "SweepTable") -> dict[str, Any]:
     """What was asked, which runs there are, and the versions."""
-    import numpy as np
-    import torch
-
-    import uotlab
-
-    versions = {"uotlab": uotlab.__version__, "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
-    return {"sweep": table.id, "spec": json.loads(table.spec.model_dump_json()), "runs": table.records(), "versions": versions}
+    return {"sweep": table.id, "spec": json.loads(table.spec.model_dump_json()), "runs": table.records(), "versions": versions()}
 
 
 def _summary(table: "SweepTable", metric: str | None, better: Any) -> None:
