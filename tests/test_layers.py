@@ -17,7 +17,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"metrics"}),
     frozenset({"methods"}),
     frozenset({"engine"}),
-    frozenset({"cells"}),
+    frozenset({"cells", "recipes"}),
     frozenset({"cli", "__init__", "__main__"}),
     frozenset({"ui"}),
     frozenset({"pages", "app"}),

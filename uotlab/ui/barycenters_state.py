@@ -13,6 +13,7 @@ from uotlab.errors import InputError, short
 from uotlab.parameters import make_model, value_of_text
 from uotlab.plans.barycenters.base import BARYCENTERS
 from uotlab.plans.barycenters.given import simplex
+from uotlab.recipes.base import recipes_of
 from uotlab.ui.state import tell
 
 Kind = Literal["densities", "images", "clouds", "rows"]
@@ -93,23 +94,6 @@ def names_of(setup: Setup) -> list[str]:
     return [f"{k + 1} {name}" for k, name in enumerate(names)]
 
 
-RECIPES: Mapping[str, Setup] = {
-    "Two bumps and a box": Setup(),
-    "The thesis' demo: two bumps to one": Setup(
-        measures=("two-bumps,-2,1.2", "gaussian,2.5,0.7"), weights=(0.5, 0.5), settings={"beta": 0.15, "iterations": 200}
-    ),
-    "Outlier mass, unbalanced": Setup(
-        measures=("gaussian,-1,0.4,1,0.15", "gaussian,0,0.5", "gaussian,1,0.4"), method="unbalanced", settings={"rho1": 0.2, "eps": 0.005}
-    ),
-    "Unequal masses": Setup(
-        measures=("gaussian,-1.5,0.5,2", "gaussian,1.5,0.5,0.5"), weights=(0.5, 0.5), method="unbalanced", settings={"rho1": 1.0}
-    ),
-    "One 3 to another": Setup(kind="images", measures=FIRST["images"][:3], settings={"iterations": 200}),
-    "Digits 3, sharp and blurred (Figure 2.8)": Setup(kind="rows", measures=(), weights=(), digits="3", settings={"iterations": 200}),
-    "Free support of three clouds": Setup(kind="clouds", measures=FIRST["clouds"][:3], method="free-support"),
-}
-
-
 # ---- the session and the address ---------------------------------------------------------------------
 def current() -> Setup:
     """The setup now: from the address when that was opened or changed by hand, else as the widgets left it."""
@@ -163,20 +147,29 @@ def from_query(query: Mapping[str, str]) -> tuple[Setup, str | None]:
     if not query:
         return first, None
     try:
-        fields: dict[str, Any] = {k: query[k] for k in ("kind", "digits", "count", "seed") if k in query}
-        kind = query.get("kind", "densities")
-        fields["method"] = BARYCENTERS[query.get("method", METHOD.get(kind, "ipot"))].name  # type: ignore[call-overload,index]
-        fields["measures"] = tuple(m for m in query.get("m", "").split(";") if m)
-        k = len(fields["measures"])
-        fields["weights"] = _numbers(query["w"]) if query.get("w") else (1 / k,) * k if k else ()
-        fields |= {"eps": _numbers(query["eps"])} if query.get("eps") else {}
-        fields |= {k: query[k] != "0" for k in ("compare", "moved") if k in query}
-        fields["settings"] = {k.removeprefix("p."): value_of_text(v) for k, v in query.items() if k.startswith("p.")}
-        if not k and kind != "rows":
-            fields |= {"measures": FIRST[kind][:3] if kind in FIRST else (), "weights": (1 / 3,) * 3}  # type: ignore[index]
-        return checked(make_model(Setup, fields)), None
+        return _read(query), None
     except InputError as error:
         return first, f"The address has a setting that makes no sense, so the page starts with its first recipe. {error}"
+
+
+def _read(query: Mapping[str, str]) -> Setup:
+    """The setup in an address.
+
+    Raises:
+        InputError: something in it makes no sense.
+    """
+    fields: dict[str, Any] = {k: query[k] for k in ("kind", "digits", "count", "seed") if k in query}
+    kind = query.get("kind", "densities")
+    fields["method"] = BARYCENTERS[query.get("method", METHOD.get(kind, "ipot"))].name  # type: ignore[call-overload,index]
+    fields["measures"] = tuple(m for m in query.get("m", "").split(";") if m)
+    k = len(fields["measures"])
+    fields["weights"] = _numbers(query["w"]) if query.get("w") else (1 / k,) * k if k else ()
+    fields |= {"eps": _numbers(query["eps"])} if query.get("eps") else {}
+    fields |= {k: query[k] != "0" for k in ("compare", "moved") if k in query}
+    fields["settings"] = {k.removeprefix("p."): value_of_text(v) for k, v in query.items() if k.startswith("p.")}
+    if not k and kind != "rows":
+        fields |= {"measures": FIRST[kind][:3] if kind in FIRST else (), "weights": (1 / 3,) * 3}  # type: ignore[index]
+    return checked(make_model(Setup, fields))
 
 
 def ours(query: Mapping[str, str]) -> dict[str, str]:
@@ -189,3 +182,6 @@ def _numbers(text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise InputError(f"Numbers are written with commas between them; it is '{short(text)}'.") from None
+
+
+RECIPES: Mapping[str, Setup] = {recipe.title: _read(recipe.query) for recipe in recipes_of("barycenters")}

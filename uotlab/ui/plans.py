@@ -82,10 +82,11 @@ def _head(spec: PlanSpec) -> None:
             "Example", names, index=None, placeholder="Start from an example", key="plans_recipe", on_change=_take_recipe, width=260,
             label_visibility="collapsed",
         )  # fmt: skip
-    for title, (text, wanted, _view) in RECIPES.items():
-        if wanted.cloud == spec.cloud and wanted.solver == spec.solver:
-            st.caption(text if title else "")
-            return
+    for alike in (lambda wanted: wanted == spec, lambda wanted: (wanted.cloud, wanted.solver) == (spec.cloud, spec.solver)):
+        for text, wanted, _view in RECIPES.values():
+            if alike(wanted):
+                st.caption(text)
+                return
     st.caption(DATASETS[spec.dataset].summary)
 
 

@@ -12,6 +12,7 @@ from uotlab.engine.spec import Number, RunSpec
 from uotlab.errors import InputError, did_you_mean
 from uotlab.parameters import check_count, make_model, value_of_text
 from uotlab.plans.solver import SOLVERS, Solver
+from uotlab.recipes.base import recipes_of
 from uotlab.ui.state import tell
 
 LEAST, MOST = 50, 2000  #: points a side
@@ -45,37 +46,6 @@ class PlanSpec(BaseModel):
         }
         params = {k: v for k, v in params.items() if k not in fields or v != fields[k].default}
         return self.model_copy(update={"params": params})
-
-
-#: ready examples: a title, what to see, the configuration and the picture that shows it
-RECIPES: dict[str, tuple[str, PlanSpec, str]] = {
-    "Two squares, unequal shares": (
-        "Balanced transport must carry mass across the gap. Move ρ to the left until nobody crosses.",
-        PlanSpec(params={"eps": 0.01, "rho1": 1.0, "rho2": 1.0}),
-        "plan-lines",
-    ),
-    "On a line: p to q": (
-        "The classical picture of a plan between its two marginals. Small ε makes it a curve, small ρ leaves mass behind.",
-        PlanSpec(dataset="p-to-q", params={"eps": 0.01, "rho1": 1.0, "rho2": 1.0}),
-        "plan",
-    ),
-    "One outlier in a hundred": (
-        "A far outlier must be served while ρ is large. Let it go by moving ρ to the left, on the target side alone.",
-        PlanSpec(dataset="outliers-1d", params={"eps": 0.02, "rho1": 3.0, "rho2": 3.0}),
-        "plan-scaling",
-    ),
-    "Twice the mass": (
-        "The target has twice the mass of the source, so no balanced plan exists. Watch where the missing mass appears.",
-        PlanSpec(dataset="gaussians", data={"target_mass": 2.0}, params={"eps": 0.02, "rho1": 1.0, "rho2": 1.0}),
-        "plan-path",
-    ),
-    "Moons to a spiral": (
-        "Press Play to see the mass on its way. With ρ = ∞ all of it goes; move ρ to the left to leave the far ends alone.",
-        PlanSpec(dataset="moons-to-spiral", params={"eps": 0.01}),
-        "plan-path",
-    ),
-}
-FIRST = next(iter(RECIPES))
 
 
 def check(spec: PlanSpec) -> Solver:
@@ -138,22 +108,31 @@ def from_query(query: Mapping[str, str]) -> tuple[PlanSpec, str | None]:
     if not query:
         return RECIPES[FIRST][1], None
     try:
-        strange = [k for k in query if k not in PLAIN and not (k.startswith(("p.", "d.")) and len(k) > 2)]
-        if strange:
-            raise InputError(f"There is no setting '{strange[0][:40]}'. {did_you_mean(strange[0], PLAIN)}")
-        fields: dict[str, Any] = {"solver": SOLVERS[query.get("solver", "sinkhorn")].name}
-        fields["dataset"] = DATASETS[query.get("data", "two-squares")].name
-        if "n" in query:
-            fields["n"] = check_count("n", value_of_text(query["n"]), least=LEAST, most=MOST)
-        for name, prefix in (("data", "d."), ("params", "p.")):
-            fields[name] = {k.removeprefix(prefix): _value(v) for k, v in query.items() if k.startswith(prefix)}
-        for side in {"source", "target"} & set(fields["data"]):
-            fields["data"][side] = query[f"d.{side}"]  # a drawing of one point reads like a number
-        spec = make_model(PlanSpec, fields)
-        check(spec)
+        return _read(query), None
     except InputError as error:
         return RECIPES[FIRST][1], f"The address has a setting that makes no sense, so the page starts with its first example. {error}"
-    return spec.turned({}), None
+
+
+def _read(query: Mapping[str, str]) -> PlanSpec:
+    """The spec in an address.
+
+    Raises:
+        InputError: something in it makes no sense.
+    """
+    strange = [k for k in query if k not in PLAIN and not (k.startswith(("p.", "d.")) and len(k) > 2)]
+    if strange:
+        raise InputError(f"There is no setting '{strange[0][:40]}'. {did_you_mean(strange[0], PLAIN)}")
+    fields: dict[str, Any] = {"solver": SOLVERS[query.get("solver", "sinkhorn")].name}
+    fields["dataset"] = DATASETS[query.get("data", "two-squares")].name
+    if "n" in query:
+        fields["n"] = check_count("n", value_of_text(query["n"]), least=LEAST, most=MOST)
+    for name, prefix in (("data", "d."), ("params", "p.")):
+        fields[name] = {k.removeprefix(prefix): _value(v) for k, v in query.items() if k.startswith(prefix)}
+    for side in {"source", "target"} & set(fields["data"]):
+        fields["data"][side] = query[f"d.{side}"]  # a drawing of one point reads like a number
+    spec = make_model(PlanSpec, fields)
+    check(spec)
+    return spec.turned({})
 
 
 def _config(query: Mapping[str, str]) -> dict[str, str]:
@@ -172,3 +151,10 @@ def _text(value: Number) -> str:
     if isinstance(value, float):
         return "inf" if math.isinf(value) else f"{value:.6g}"
     return str(value)
+
+
+#: ready examples: a title, what to see, the configuration and the picture that shows it
+RECIPES: dict[str, tuple[str, PlanSpec, str]] = {
+    recipe.title: (recipe.look, _read(recipe.query), recipe.view) for recipe in recipes_of("plans")
+}
+FIRST = next(iter(RECIPES))

@@ -14,8 +14,9 @@ from uotlab.engine.spec import Number, RunSpec
 from uotlab.errors import InputError, did_you_mean
 from uotlab.methods.base import METHODS
 from uotlab.parameters import make_model, value_of_text
+from uotlab.recipes.base import RECIPES
 
-RECIPE = RunSpec(method="uotm", dataset="moons-to-spiral", params={"rho1": 10.0, "rho2": 10.0})
+RECIPE: RunSpec = RECIPES["moons-to-spiral"].run  #: what the lab opens with
 OWNER = re.compile(r"[A-Za-z0-9_-]{16,64}")
 PLAIN = ("method", "data", "n", "steps", "seed", "device")  #: query keys beside "p.<hyper-parameter>" and "d.<data field>"
 OURS = ("job", "view", "me")  #: query keys of the page that are no part of the configuration

@@ -1,0 +1,116 @@
+"""Panels of the robust barycenter paper that need no barycenter network: its reference, its baseline, its data.
+
+For two measures the barycenter lies half way along the unbalanced plan between them.
+Reference: gazdieva2025robust, Figures 1 to 3.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from uotlab.engine.spec import RunSpec
+from uotlab.recipes.base import RECIPES, Recipe
+
+
+class Gazdieva(Recipe):
+    """A figure of this paper."""
+
+    paper = "gazdieva2025robust"
+
+
+@RECIPES.register("gazdieva-1b")
+class Reference(Gazdieva):
+    """The discrete answer."""
+
+    title = "A spiral and eight blobs: the discrete answer"
+    figure = "Figure 1b"
+    page = "plans"
+    picture = (
+        "A spiral, its barycenter with a mixture of Gaussians, and the lines between: "
+        "the discrete solution that the others are held against."
+    )
+    look = (
+        "Set the time to one half: the cloud is then the barycenter of the spiral and the eight blobs. "
+        "Mass that would have to travel too far fades on its way."
+    )
+    topics = ("barycenters", "discrete plans", "shapes")
+    query: ClassVar[Mapping[str, str]] = {
+        "solver": "sinkhorn", "data": "spiral-to-8gaussians", "n": "500", "p.eps": "0.01", "p.rho2": "0.5",
+    }  # fmt: skip
+    view = "plan-path"
+    order = 70
+
+
+@RECIPES.register("gazdieva-1c")
+class Baseline(Gazdieva):
+    """UOTM as baseline."""
+
+    title = "A spiral and eight blobs: UOTM"
+    figure = "Figure 1c"
+    picture = "The same picture learned by UOTM: points half way along its map, near the discrete answer but with strays between the blobs."
+    look = (
+        "A connected arm has to break into eight blobs, which a network can only do with a steep slope: look for threads between them. "
+        "Arrows show which turn of the arm feeds which blob."
+    )
+    topics = ("barycenters", "shapes")
+    run = RunSpec(method="uotm", dataset="spiral-to-8gaussians", steps=6000)
+    view = "map"
+    order = 71
+
+
+@RECIPES.register("gazdieva-2a")
+class ClassesBalanced(Gazdieva):
+    """Class imbalance, balanced."""
+
+    title = "Unequal classes, balanced: a mode in between"
+    figure = "Figure 2a"
+    page = "plans"
+    picture = (
+        "Two classes in unequal shares and their barycenters at several τ: the balanced one has a mode in the middle, where no class is."
+    )
+    look = (
+        "Set the time to one half: besides a mode above and one below, a third appears in the middle. "
+        "It is the mass that changes its class on the way, half of all."
+    )
+    topics = ("barycenters", "class shares", "discrete plans")
+    query: ClassVar[Mapping[str, str]] = {"solver": "sinkhorn", "data": "class-imbalance", "n": "500", "p.eps": "0.01"}
+    view = "plan-path"
+    order = 72
+
+
+@RECIPES.register("gazdieva-2b")
+class ClassesUnbalanced(Gazdieva):
+    """Class imbalance, unbalanced."""
+
+    title = "Unequal classes, unbalanced: classes stay"
+    figure = "Figure 2b"
+    page = "plans"
+    picture = (
+        "The same barycenters at small τ: modes only between classes that belong together, and samples of the too large class rejected."
+    )
+    look = "At ρ = 0.1 the mode in the middle is gone: above goes to above, below to below. Move ρ to the right and it comes back."
+    topics = ("barycenters", "class shares", "discrete plans")
+    query: ClassVar[Mapping[str, str]] = {
+        "solver": "sinkhorn", "data": "class-imbalance", "n": "500", "p.eps": "0.01", "p.rho1": "0.1", "p.rho2": "0.1",
+    }  # fmt: skip
+    view = "plan-path"
+    order = 73
+
+
+@RECIPES.register("gazdieva-3")
+class Outliers(Gazdieva):
+    """Outliers are rejected."""
+
+    title = "Outliers on both sides: who is rejected"
+    figure = "Figure 3"
+    picture = (
+        "Three clouds with 5% outliers and their barycenters: at small τ the outliers are rejected, at large τ they take part. "
+        "Two of the three clouds are matched here."
+    )
+    look = (
+        "Both sides have four small groups far away, to the right and to the left. "
+        "UOTM colours them violet and draws them as specks: their mass is given up rather than dragged across."
+    )
+    topics = ("outliers", "barycenters")
+    run = RunSpec(method="uotm", dataset="outlier-mixture", params={"rho1": 0.2, "rho2": 0.2}, steps=4000)
+    view = "map"
+    order = 74
