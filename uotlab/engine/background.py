@@ -17,7 +17,7 @@ import torch
 
 from uotlab.engine.begin import use_threads
 
-NICE = 10  #: of the thread, Linux
+NICE = 5  #: of the thread, Linux
 END_SECONDS = 5.0  #: that the end of the process waits for the task under way
 
 

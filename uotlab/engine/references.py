@@ -153,7 +153,7 @@ def save(path: Path, found: Reference) -> None:
 def load(path: Path, q: Question) -> Reference | None:
     """What `save` wrote, or None where there is no such file or it is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as whole, np.load(whole, allow_pickle=False) as file:
             parts = {name: file[name] for name in (*ARRAYS, "numbers", "noise", "noise_names")}
         n, m, d = len(q.x), len(q.y), q.x.shape[1]
         shapes = {"Tx": (n, d), "xi": (n,), "zeta": (m,), "f": (n,), "g": (m,), "numbers": (5,)}

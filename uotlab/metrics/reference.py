@@ -28,6 +28,7 @@ from uotlab.plans.solver import Cancel
 
 EPS, TOL = 2e-3, 1e-5  #: temperature in mean-cost units, and relative certificate, for KL and held marginals
 EPS_ANY, TOL_ANY = 5e-3, 1e-4  #: of other divergences, whose solver is slower
+OF_RHO, LEAST_EPS = 0.02, 1e-4  #: eps is at most this share of rho, where mass is let go easily, and no less than that
 MOST, MOST_ANY = 4000, 2000  #: points a side
 LEAST_HALF = 50  #: points in a half below which sampling errors are not measured
 ROWS = 512  #: rows of a cost matrix held at a time
@@ -183,29 +184,43 @@ def _ratio(z: np.ndarray, m: np.ndarray, S: np.ndarray, m0: np.ndarray, S0: np.n
 
 
 # ---- the discrete optimum ------------------------------------------------------------------------
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """An entropic plan, and what holds without entropy: feasible potentials f (n,), g (m,), their scalings, both values, the mass."""
+
+    plan: Plan
+    eps: float
+    f: Tensor
+    g: Tensor
+    xi: Tensor
+    zeta: Tensor
+    mass: float
+    dual: float
+    primal: float
+
+
 def discrete(q: Question, cancel: Cancel | None = None) -> Reference:
     """The optimum of the question's points, and its errors by sampling from two halves of them."""
-    plan, value, primal = solved(q, cancel)
-    P, rows = plan.P, plan.P.sum(1)
-    Tx = (P @ q.y) / torch.where(rows > 0, rows, math.nan)[:, None]
-    xi, zeta = rows / q.a, P.sum(0) / q.b
+    own = solved(q, cancel)
+    rows = own.plan.P.sum(1)
+    Tx = (own.plan.P @ q.y) / torch.where(rows > 0, rows, math.nan)[:, None]
     found = Reference(
-        q.x.float(), q.y.float(), q.a, q.b, Tx.float(), xi, zeta, plan.f, plan.g, float(rows.sum()), value,
-        (divergence(q, 1, xi, q.a), divergence(q, 2, zeta, q.b)), exact=False,
-        certificate=max(primal - value, 0.0) / max(abs(primal), 1e-300), noise={},
+        q.x.float(), q.y.float(), q.a, q.b, Tx.float(), own.xi, own.zeta, own.f, own.g, own.mass, own.dual,
+        (divergence(q, 1, own.xi, q.a), divergence(q, 2, own.zeta, q.b)), exact=False,
+        certificate=max(own.primal - own.dual, 0.0) / max(abs(own.primal), 1e-300), noise={},
     )  # fmt: skip
     return replace(found, noise=sampling_noise(q, found, cancel))
 
 
-def solved(q: Question, cancel: Cancel | None = None) -> tuple[Plan, float, float]:
-    """The entropic plan, and the dual and primal values without entropy that it proves."""
+def solved(q: Question, cancel: Cancel | None = None) -> Solved:
+    """The plan at a small eps, its potentials c-transformed, and the scalings that these prove: an entropic plan itself loses mass."""
     s, quick = q.cost.scale, q.plain
-    eps = EPS if quick else EPS_ANY
+    eps = s * min(EPS if quick else EPS_ANY, max(OF_RHO * min(q.rho), LEAST_EPS))
     one, two = ("balanced" if math.isinf(r) else k for k, r in zip(q.divergences, q.rho))
     with warnings.catch_warnings():  # the bracket of the value says how good it is
         warnings.simplefilter("ignore", UserWarning)
         plan = sinkhorn(
-            q.x, q.y, q.a, q.b, q.cost.unscaled(), eps * s, q.rho[0] * s, q.rho[1] * s, TOL if quick else TOL_ANY,
+            q.x, q.y, q.a, q.b, q.cost.unscaled(), eps, q.rho[0] * s, q.rho[1] * s, TOL if quick else TOL_ANY,
             divergence1=one, divergence2=two, scale_cost=False, cancel=cancel,
         )  # fmt: skip
     primal = plan.unregularised
@@ -215,10 +230,30 @@ def solved(q: Question, cancel: Cancel | None = None) -> tuple[Plan, float, floa
         g = torch.minimum(g, c_transform(q.cost, q.y, q.x, torch.full_like(q.a, side1.least)))
     f = c_transform(q.cost, q.x, q.y, g)
     g = c_transform(q.cost, q.y, q.x, f)
+    shift = level(side1, side2, q.a, q.b, f, g)
+    f, g = f + shift, g - shift
     dual = side1.dual(q.a, f) + side2.dual(q.b, g)
     if not (math.isfinite(dual) and dual <= primal):
         dual = primal
-    return plan, dual, primal
+    # where psi* has kinks the factor is not one number: the plan's marginals are then what there is
+    xi = plan.P.sum(1) / q.a if side1.kinked else side1.factor(f)
+    zeta = plan.P.sum(0) / q.b if side2.kinked else side2.factor(g)
+    mass = float(q.a @ xi + q.b @ zeta) / 2
+    return Solved(plan, eps, f, g, xi, zeta, mass, dual, primal)
+
+
+def level(one: Side, two: Side, a: Tensor, b: Tensor, f: Tensor, g: Tensor) -> float:
+    """The constant that f gains and g loses so that both scalings give one mass, as at the optimum: the best dual of all constants."""
+    if one.kinked or two.kinked or (one.hard and two.hard):
+        return 0.0
+    width = max(min(side.rho for side in (one, two) if not side.hard), 1e-300)
+    low, high = -width, width  # inside the domains of both psi*
+    low, high = max(low, float((one.least - f).max())), min(high, float((g - two.least).min()))
+    for _ in range(60):
+        middle = (low + high) / 2
+        more = float(a @ one.factor(f + middle) - b @ two.factor(g - middle))
+        low, high = (middle, high) if more > 0 else (low, middle)
+    return (low + high) / 2
 
 
 def divergence(q: Question, side: int, factor: Tensor, w: Tensor) -> float:
@@ -236,16 +271,15 @@ def sampling_noise(q: Question, whole: Reference, cancel: Cancel | None = None) 
     if min(n, m) < 2 * LEAST_HALF or (cancel is not None and cancel()):
         return {}
     halves = [q.part(torch.arange(k, n, 2), torch.arange(k, m, 2)) for k in (0, 1)]
-    eps = (EPS if q.plain else EPS_ANY) * q.cost.scale
     side = q.sides[0]
     maps, logs, values, masses = [], [], [], []
     for half in halves:
-        plan, value, _ = solved(half, cancel)
-        Tx, h = _extended(half, plan, q.x, eps)
+        own = solved(half, cancel)
+        Tx, h = _extended(half, own.plan, q.x, own.eps)
         maps.append(Tx)
-        logs.append(side.factor(side.update(h, eps)).clamp(min=1e-3).log())
-        values.append(value)
-        masses.append(float(plan.P.sum()))
+        logs.append(side.factor(side.update(h, own.eps)).clamp(min=1e-3).log())
+        values.append(own.dual)
+        masses.append(own.mass)
     there = torch.isfinite(whole.Tx).all(1)
     gap = float((q.a[there] @ (maps[0] - maps[1])[there].square().sum(1) / q.a[there].sum() / 2).sqrt())
     d = q.x.shape[1]
