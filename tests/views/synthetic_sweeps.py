@@ -40,7 +40,28 @@ def sweep(curves: int = 3, points: int = 4, seeds: int = 3, *, words: bool = Fal
     }  # fmt: skip
 
 
+def comparison(count: int, d: int = 2, n: int = 200) -> dict[str, np.ndarray]:
+    """Runs side by side: the last has neither a map nor a curve yet, the first no scaling."""
+    rng = np.random.default_rng(count)
+    arrays = {"compare/color": np.arange(count, dtype=np.int32), "compare/group": (np.arange(count) % 2).astype(np.int32)}
+    arrays |= {"names/compare": np.array([f"run {k}" for k in range(count)]), "names/compare/title": np.array(["kl"])}
+    for k in range(count - (count > 2)):
+        arrays |= {f"compare/{k}/{name}": f(rng.normal(size=(n, d))) for name in ("x", "y", "Tx")}
+        arrays |= {f"compare/{k}/step": f(np.arange(50)), f"compare/{k}/value": f(np.where(np.arange(50) % 5, np.nan, 1.0))}
+        arrays |= {f"compare/{k}/xi": f(rng.gamma(1, size=n))} if k else {}
+    return arrays
+
+
+COMPARISONS = {
+    "two runs": comparison(2),
+    "five runs": comparison(5),
+    "runs on a line": comparison(3, 1),
+    "one run": comparison(1),
+    "runs without a point": comparison(2, 2, 0),
+    "no runs": comparison(0),
+}
 SWEEPS = {
+    **COMPARISONS,
     "sweep": sweep(),
     "sweep over words": sweep(words=True, end=False),
     "sweep of one run": sweep(1, 1, 1, end=False),

@@ -11,7 +11,7 @@ from uotlab.engine.runner import engine
 from uotlab.engine.sweep.picture import axis_title, metric_title
 from uotlab.engine.sweep.run import Row, Sweep, listed, start
 from uotlab.engine.sweep.spec import SweepSpec, number_text
-from uotlab.engine.sweep.summary import better_end, is_balance, metric_names, pick_metric
+from uotlab.engine.sweep.summary import Better, better_end, is_balance, metric_names, pick_metric
 from uotlab.engine.sweep.table import axes_text, table_of
 from uotlab.errors import InputError
 from uotlab.methods.base import METHODS
@@ -216,7 +216,7 @@ def _picture(sweep: Sweep) -> None:
                 axis = st.selectbox("Along", list(spec.grid), key=f"sweep_along_{sweep.id}", format_func=axis_title, width=240)
             better = BEST[st.selectbox("Best is", list(BEST), key="sweep_best", width=190)]
     options = view_options("sweep", {})
-    end = better or (better_end(metric) if metric else "neither")
+    end: Better = better or (better_end(metric) if metric else "neither")  # type: ignore[assignment]
     key = f"sweep {owner()} {sweep.id} {metric} {axis} {end}"
     live(gather(key, lambda: SweepPicture(sweep, metric, axis, end)), "sweep", options, key="sweep-live", state="still", views=("sweep",))
     st.caption(VIEWS["sweep"].summary)
