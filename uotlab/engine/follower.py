@@ -15,7 +15,7 @@ from uotlab.metrics.base import Evaluation, Scores, evaluate
 from uotlab.problem import Problem
 
 POINTS, SECONDS, SHARE = 1000, 1.0, 0.02  #: of the cheap metrics: points a side, least time between, most of the training thread's time
-SLOW_POINTS, SLOW_SECONDS, SLOW_SHARE = 2000, 10.0, 0.1  #: of the others; the share is of the background thread's time
+SLOW_POINTS, SLOW_SECONDS, SLOW_SHARE = 2000, 10.0, 0.05  #: of the others; the share is of the background thread's time
 
 
 class Follower:
