@@ -27,8 +27,12 @@ from uotlab.engine.begin import begin, make_method, threads_for  # noqa: E402
 from uotlab.engine.frames import Camera  # noqa: E402
 from uotlab.engine.history import History  # noqa: E402
 from uotlab.engine.loop import train  # noqa: E402
+from uotlab.engine.runner import engine  # noqa: E402
+from uotlab.engine.sweep.picture import arrays_of_sweep  # noqa: E402
+from uotlab.engine.sweep.run import start  # noqa: E402
+from uotlab.engine.sweep.summary import better_end, pick_metric  # noqa: E402
 from uotlab.recipes.base import RECIPES, THUMBNAILS, Recipe  # noqa: E402
-from uotlab.ui import barycenters_state, learn, plans_spec  # noqa: E402
+from uotlab.ui import barycenters_state, learn, plans_spec, sweep_state  # noqa: E402
 from uotlab.ui.barycenters_results import Named, cells_of, cloud_picture, image_picture, line_picture, quick, rows_picture  # noqa: E402
 from uotlab.ui.config import problem_of  # noqa: E402
 from uotlab.ui.plans_bench import new_bench  # noqa: E402
@@ -92,7 +96,7 @@ def run(recipe: type[Recipe]) -> tuple[dict[str, Any], float]:
     start = time.thread_time()
     if recipe.page == "learn":
         return _learn(), 0.0
-    view, arrays = {"lab": _lab, "plans": _plans, "barycenters": _barycenters}[recipe.page](recipe)
+    view, arrays = {"lab": _lab, "plans": _plans, "barycenters": _barycenters, "sweep": _sweep}[recipe.page](recipe)
     return figure_json(draw(view, arrays, HALF_WAY if view == "plan-path" else {})), time.thread_time() - start
 
 
@@ -129,6 +133,16 @@ def _barycenters(recipe: type[Recipe]) -> tuple[str, Arrays]:
     named: list[Named] = [(cell.label, done[cell.row, cell.column]) for cell in cells]
     source = {"rows": lambda: rows_picture(setup, done), "images": lambda: image_picture(setup, named)}
     return BARYCENTERS[setup.kind], _arrays(source.get(setup.kind, lambda: cloud_picture(setup, named[0][1]))())
+
+
+def _sweep(recipe: type[Recipe]) -> tuple[str, Arrays]:
+    spec, sentence = sweep_state.from_query(recipe.query)
+    assert sentence is None
+    sweep = start(engine(), spec, "the gallery's own sweep")
+    while sweep.active:
+        time.sleep(1)
+    rows = sweep.rows()
+    return "sweep", arrays_of_sweep(spec, rows, pick_metric(rows, recipe.query["metric"]), better=better_end(recipe.query["metric"]))
 
 
 def _learn() -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Recipe:
     page: ClassVar[str] = "lab"
     run: ClassVar[RunSpec | None] = None  #: for the lab
     query: ClassVar[Mapping[str, str]] = {}  #: for other pages: the words of their address, the picture apart
-    view: ClassVar[str] = ""  #: the picture that shows it; empty where the page has one only
+    view: ClassVar[str] = ""  #: the picture that shows it; empty where the page chooses it
     starts: ClassVar[bool] = False  #: whether a page other than the lab waits for a click before it computes
     order: ClassVar[int] = 100
 

@@ -34,7 +34,7 @@ class OutlierBalanced(Choi):
         "Balanced transport stretches its image towards the outlier: some mass lands where there is no target at all."
     )
     topics = ("outliers",)
-    run = RunSpec(method="otm", dataset="outliers-1d", steps=4000)
+    run = RunSpec(method="otm", dataset="outliers-1d", steps=3000)
     view = "map1d"
     order = 20
 
@@ -68,7 +68,7 @@ class CleanOTM(Choi):
         "With both marginals held, the potential is hardest to learn: watch how long the curve takes to settle."
     )
     topics = ("maps on a line",)
-    run = RunSpec(method="otm", dataset="p-to-q", steps=4000)
+    run = RunSpec(method="otm", dataset="p-to-q", steps=3000)
     view = "map1d"
     order = 22
 
@@ -85,7 +85,7 @@ class CleanFixed(Choi):
         "The curve increases and jumps where the target has its gap."
     )
     topics = ("maps on a line",)
-    run = RunSpec(method="fixedmu", dataset="p-to-q", params={"rho2": 2.2}, steps=4000)
+    run = RunSpec(method="fixedmu", dataset="p-to-q", params={"rho2": 2.2}, steps=3000)
     view = "map1d"
     order = 23
 
@@ -102,7 +102,7 @@ class CleanUOTM(Choi):
         "Colours show who grows and who shrinks: the left bump has too much mass and turns violet, so that the jump moves."
     )
     topics = ("maps on a line", "growth")
-    run = RunSpec(method="uotm", dataset="p-to-q", params={"rho1": 2.2, "rho2": 2.2}, steps=4000)
+    run = RunSpec(method="uotm", dataset="p-to-q", params={"rho1": 2.2, "rho2": 2.2}, steps=3000)
     view = "map1d"
     order = 24
 
@@ -121,4 +121,28 @@ class Conjugates(Choi):
     )
     topics = ("divergences",)
     query: ClassVar[Mapping[str, str]] = {"lesson": "Divergences"}
+    order = 26
+
+
+@RECIPES.register("choi-7")
+class Weights(Choi):
+    """How well the target is met, against the weight of the cost."""
+
+    title = "How dear may it be? A sweep over τ"
+    figure = "Figure 7"
+    page = "sweep"
+    picture = (
+        "FID of CIFAR-10 samples against τ, the weight of the cost: good in a middle range, worse on either side. "
+        "Here it is the KL divergence of the image from the target on a line; large τ is small ρ, on the left."
+    )
+    look = (
+        "Five runs, from cheap changes of mass on the left to dear ones on the right. "
+        "The smaller ρ, the farther the image stays from the target: it saves its way, as the optimum does too."
+    )
+    topics = ("maps on a line", "sweeps")
+    query: ClassVar[Mapping[str, str]] = {
+        "methods": "uotm", "data": "p-to-q", "grid.rho": "0.3,1,3,10,30", "seeds": "0", "steps": "1500", "metric": "knn-kl",
+    }  # fmt: skip
+    view = "sweep"
+    starts = True
     order = 25

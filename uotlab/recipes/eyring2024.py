@@ -46,7 +46,7 @@ class DigitClasses(Eyring):
         "Train otfm with the same settings for comparison: it must turn 9s into 0s."
     )
     topics = ("digits", "images", "class shares", "flows")
-    run = RunSpec(method="uotfm", dataset="mnist-imbalance", params={"rho1": 0.3, "rho2": 0.3}, steps=3000)
+    run = RunSpec(method="uotfm", dataset="mnist-imbalance", params={"rho1": 0.3, "rho2": 0.3}, steps=1500)
     view = "images"
     order = 30
 
@@ -115,7 +115,7 @@ class SquaresFM(Flow):
         "Pairs are drawn at random, so the flow has to bend: paths first run to the middle and then part. "
         "Points of both squares end up on both sides."
     )
-    run = RunSpec(method="fm", dataset="two-squares", steps=3000)
+    run = RunSpec(method="fm", dataset="two-squares", steps=1500)
     order = 34
 
 
@@ -126,7 +126,7 @@ class SquaresOTFM(Flow):
     title = "Four squares, OT-FM: straight, but across"
     figure = "Figure 2f"
     look = "Optimal pairs make the paths straight and short. Still a third of the left square crosses, since all mass must be served."
-    run = RunSpec(method="otfm", dataset="two-squares", steps=2000)
+    run = RunSpec(method="otfm", dataset="two-squares", steps=1000)
     order = 35
 
 
@@ -140,7 +140,7 @@ class SquaresUOTFM(Flow):
         "With unbalanced pairs at ρ = 0.2 every path goes straight up. "
         "Open the picture Map: colour and size show that the left shrinks and the right grows instead."
     )
-    run = RunSpec(method="uotfm", dataset="two-squares", params={"rho1": 0.2, "rho2": 0.2}, steps=2000)
+    run = RunSpec(method="uotfm", dataset="two-squares", params={"rho1": 0.2, "rho2": 0.2}, steps=1000)
     order = 36
 
 
@@ -156,7 +156,7 @@ class ICNNBalanced(Eyring):
         "Arrows that cross between the classes are the error that the paper's biologists saw."
     )
     topics = ("class shares", "convex networks")
-    run = RunSpec(method="oticnn", dataset="class-imbalance", steps=1500)
+    run = RunSpec(method="oticnn", dataset="class-imbalance", steps=800)
     view = "map"
     order = 37
 
@@ -173,7 +173,7 @@ class ICNNUnbalanced(Eyring):
         "The upper class is drawn larger and red, as it grows; the lower one shrinks."
     )
     topics = ("class shares", "convex networks", "growth")
-    run = RunSpec(method="uoticnn", dataset="class-imbalance", params={"rho1": 0.3, "rho2": 0.3}, steps=1500)
+    run = RunSpec(method="uoticnn", dataset="class-imbalance", params={"rho1": 0.3, "rho2": 0.3}, steps=800)
     view = "map"
     order = 38
 
@@ -193,7 +193,7 @@ class MongeGapBalanced(Eyring):
         "Their long arrows run across everything, and the map bends for them."
     )
     topics = ("outliers", "Monge gap")
-    run = RunSpec(method="otmg", dataset="outlier-mixture", steps=1000)
+    run = RunSpec(method="otmg", dataset="outlier-mixture", steps=500)
     view = "map"
     order = 39
 
@@ -210,7 +210,7 @@ class MongeGapUnbalanced(Eyring):
         "The four modes go to their neighbours, undisturbed."
     )
     topics = ("outliers", "Monge gap")
-    run = RunSpec(method="uotmg", dataset="outlier-mixture", params={"rho1": 0.1, "rho2": 0.1}, steps=1000)
+    run = RunSpec(method="uotmg", dataset="outlier-mixture", params={"rho1": 0.1, "rho2": 0.1}, steps=500)
     view = "map"
     order = 40
 
@@ -227,7 +227,7 @@ class LargeEpsilon(Eyring):
         "Set ε to 0.05 and train again: they become straight."
     )
     topics = ("flows",)
-    run = RunSpec(method="uotfm", dataset="8gaussians-to-moons", params={"eps": 3.0}, steps=3000)
+    run = RunSpec(method="uotfm", dataset="8gaussians-to-moons", params={"eps": 3.0}, steps=1500)
     view = "trajectories"
     order = 41
 
@@ -246,6 +246,31 @@ class Competitor(Eyring):
         "Compare with the unbalanced convex map on the same data."
     )
     topics = ("class shares", "convex networks", "growth")
-    run = RunSpec(method="nubot", dataset="class-imbalance", params={"rho1": 0.3, "rho2": 0.3}, steps=1500)
+    run = RunSpec(method="nubot", dataset="class-imbalance", params={"rho1": 0.3, "rho2": 0.3}, steps=800)
     view = "map"
     order = 42
+
+
+@RECIPES.register("eyring-12")
+class Unbalancedness(Eyring):
+    """How unbalanced is right."""
+
+    title = "How unbalanced should it be? A sweep over τ"
+    figure = "Figure 12"
+    page = "sweep"
+    picture = (
+        "Share of correct transitions of cells against τ, for several lineages: it rises as τ falls from 1, and drops again when too much "
+        "is let go. Two toy classes stand in for the lineages, and the axis is ρ."
+    )
+    look = (
+        "UOT-FM keeps nearly all points in their class while ρ is small, and loses them as ρ grows towards the level of balanced OT-FM. "
+        "The star marks the best ρ."
+    )
+    topics = ("class shares", "flows", "sweeps")
+    query: ClassVar[Mapping[str, str]] = {
+        "methods": "uotfm,otfm", "data": "class-imbalance", "grid.rho": "0.03,0.1,0.3,1,3,30", "seeds": "0,1", "steps": "300",
+        "metric": "label kept",
+    }  # fmt: skip
+    view = "sweep"
+    starts = True
+    order = 43

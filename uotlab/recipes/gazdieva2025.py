@@ -52,7 +52,7 @@ class Baseline(Gazdieva):
         "Arrows show which turn of the arm feeds which blob."
     )
     topics = ("barycenters", "shapes")
-    run = RunSpec(method="uotm", dataset="spiral-to-8gaussians", steps=6000)
+    run = RunSpec(method="uotm", dataset="spiral-to-8gaussians", steps=4000)
     view = "map"
     order = 71
 
@@ -111,6 +111,6 @@ class Outliers(Gazdieva):
         "UOTM colours them violet and draws them as specks: their mass is given up rather than dragged across."
     )
     topics = ("outliers", "barycenters")
-    run = RunSpec(method="uotm", dataset="outlier-mixture", params={"rho1": 0.2, "rho2": 0.2}, steps=4000)
+    run = RunSpec(method="uotm", dataset="outlier-mixture", params={"rho1": 0.2, "rho2": 0.2}, steps=2500)
     view = "map"
     order = 74

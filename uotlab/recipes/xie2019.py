@@ -76,7 +76,7 @@ class PairsGaussians(Spot):
         "With the squared cost the best match is the shift."
     )
     topics = ("matched pairs",)
-    run = RunSpec(method="spot", dataset="shifted-gaussians", params={"cost": "sqeuclidean"}, steps=3000)
+    run = RunSpec(method="spot", dataset="shifted-gaussians", params={"cost": "sqeuclidean"}, steps=2000)
     view = "map"
     order = 63
 
@@ -93,7 +93,7 @@ class PairsCurve(Spot):
         "Lines do not cross, and both parts of the pairs have the shape of their data."
     )
     topics = ("matched pairs", "shapes")
-    run = RunSpec(method="spot", dataset="gaussian-to-curve", steps=3000)
+    run = RunSpec(method="spot", dataset="gaussian-to-curve", steps=2000)
     view = "map"
     order = 64
 
@@ -110,6 +110,6 @@ class Three(Spot):
         "The map from the first to the second is drawn here; it widens by the ratio of their spreads."
     )
     topics = ("matched pairs", "barycenters")
-    run = RunSpec(method="spot", dataset="three-gaussians", steps=3000)
+    run = RunSpec(method="spot", dataset="three-gaussians", steps=2000)
     view = "map"
     order = 65

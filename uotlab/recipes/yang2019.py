@@ -36,7 +36,7 @@ class Stochastic(Yang):
         dataset="drawn",
         data={"source": "-2,1;-2,-1", "target": "2,1.5;2,0.5;2,-0.5;2,-1.5"},
         params={"noise": 2},
-        steps=4000,
+        steps=2500,
     )
     view = "map"
     order = 10
@@ -101,7 +101,7 @@ class Digits(Yang):
         "Open the picture Images to see that each digit stays what it is."
     )
     topics = ("class shares", "digits", "growth")
-    run = RunSpec(method="ubgan", dataset="mnist-imbalance", data={"scheme": "three-level"}, params={"rho1": 0.3, "rho2": 0.3}, steps=4000)
+    run = RunSpec(method="ubgan", dataset="mnist-imbalance", data={"scheme": "three-level"}, params={"rho1": 0.3, "rho2": 0.3}, steps=3000)
     view = "scaling"
     order = 13
 
@@ -121,7 +121,7 @@ class Dimmed(Yang):
         "The bars stay nearer to 1 than the marks, since classes overlap in these coordinates."
     )
     topics = ("class shares", "digits", "growth")
-    run = RunSpec(method="ubgan", dataset="mnist-dimmed", params={"rho1": 0.3, "rho2": 0.3}, steps=4000)
+    run = RunSpec(method="ubgan", dataset="mnist-dimmed", params={"rho1": 0.3, "rho2": 0.3}, steps=3000)
     view = "scaling"
     order = 14
 
@@ -141,6 +141,6 @@ class Domains(Yang):
         "Their size shows the scaling: broad and bright digits grow, thin ones shrink."
     )
     topics = ("digits", "images")
-    run = RunSpec(method="ubgan", dataset="mnist-to-mfeat", params={"rho1": 1.0, "rho2": 1.0}, steps=5000)
+    run = RunSpec(method="ubgan", dataset="mnist-to-mfeat", params={"rho1": 1.0, "rho2": 1.0}, steps=3000)
     view = "images"
     order = 15

@@ -7,13 +7,16 @@ from functools import cache
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
+from uotlab.engine.runner import engine
+from uotlab.engine.sweep.run import start
 from uotlab.errors import InputError
 from uotlab.paths import ROOT
 from uotlab.recipes.base import RECIPES, THUMBNAILS, Recipe
+from uotlab.ui import sweep_state
 from uotlab.ui.controls import train
 from uotlab.ui.learn import citation
 from uotlab.ui.plain import plain
-from uotlab.ui.state import to_query
+from uotlab.ui.state import owner, to_query
 
 OWN = "Examples"  #: what recipes without a paper are filed under
 ALL = "All papers"
@@ -30,14 +33,14 @@ def gallery() -> None:
     topic = st.pills("Topic", topics, key="topic", label_visibility="collapsed", bind="query-params", format_func=str.capitalize)
     shown = [cls for cls in inside if topic is None or topic in cls.topics]
     st.caption(f"{len(shown)} recipe{'' if len(shown) == 1 else 's'}. Pictures are of real runs with exactly these settings.")
-    for start in range(0, len(shown), ROW):
-        _row(shown[start : start + ROW])
+    for k in range(0, len(shown), ROW):
+        _row(shown[k : k + ROW])
 
 
 def address(recipe: type[Recipe]) -> dict[str, str]:
     """The query parameters that open the recipe's page with its settings and its picture."""
     query = to_query(recipe.run) if recipe.run is not None else dict(recipe.query)
-    return query | ({"view": recipe.view} if recipe.view else {})
+    return query | ({"view": recipe.view} if recipe.view and recipe.page in ("lab", "plans") else {})
 
 
 def paper_of(recipe: type[Recipe]) -> str:
@@ -85,16 +88,18 @@ def _card(cls: type[Recipe]) -> None:
 def _go(cls: type[Recipe]) -> None:
     """Start the recipe and show its page."""
     query = address(cls)
-    if cls.run is None:
-        st.session_state["b_start"] = True
-    else:
-        try:
-            train(cls.run)
-        except InputError as error:
-            st.error(plain(error))
-            return
-        # the lab takes the run up from the address, with its settings
-        query = {"job": st.session_state.pop("job"), "view": cls.view}
+    try:
+        if cls.run is not None:
+            train(cls.run)  # the lab takes the run up from the address, with its settings
+            query = {"job": st.session_state.pop("job"), "view": cls.view}
+        elif cls.page == "sweep":
+            st.session_state.pop("sweep_id", None)
+            query["sweep"] = start(engine(), sweep_state.from_query(cls.query)[0], owner()).id
+        else:
+            st.session_state["b_start"] = True
+    except InputError as error:
+        st.error(plain(error))
+        return
     st.switch_page(ROOT / "pages" / f"{cls.page}.py", query_params=query)
 
 
