@@ -89,7 +89,7 @@ class CompareMapsView(View):
             down = [top - 1 / rows + (0.09 / rows if row < rows - 1 else 0), top - 0.1 / rows]
             line = arrays[f"compare/{k}/Tx"].shape[1] == 1
             leader = leaders.setdefault(int(arrays["compare/group"][k]), i)
-            follows = {} if leader == i else {"matches": f"x{number(leader)}"}
+            follows: dict[str, Any] = {} if leader == i else {"matches": f"x{number(leader)}"}
             layout[f"xaxis{number(i)}"] = axis("", domain=across, anchor=f"y{number(i)}", nticks=5, **follows)
             follows = {} if leader == i else {"matches": f"y{number(leader)}"}
             if leader == i:

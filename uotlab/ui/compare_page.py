@@ -1,0 +1,171 @@
+"""The comparison: a menu of runs, one table, one plot of curves, and the maps side by side; one colour a run everywhere."""
+
+import hashlib
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from uotlab.engine.runner import engine
+from uotlab.engine.sweep.summary import better_end
+from uotlab.ui import compare_runs as kept
+from uotlab.ui.compare_runs import MOST, Compared, compared, curve_names, curves_csv, different, number_title, numbers, settings, table_csv
+from uotlab.ui.compare_source import ACTIVE, CurvesPicture, MapsPicture, waits
+from uotlab.ui.live import live
+from uotlab.ui.open_lab import lab_link
+from uotlab.ui.panel import view_options
+from uotlab.ui.plain import plain
+from uotlab.ui.runs import COLORS
+from uotlab.ui.sources import gather
+from uotlab.ui.state import owner, told
+from uotlab.views.base import VIEWS
+from uotlab.views.compare_maps import columns_of
+
+REFRESH = 2.0  #: s between two looks at the numbers while something trains
+PANEL = {1: 480, 2: 460, 3: 400}  #: height of the maps by panels in a row, px
+
+
+def show() -> None:
+    """The whole page below its title."""
+    ids = kept.chosen_ids()
+    runs = compared(ids)
+    known = [run.job.id for run in runs]
+    names = _menu(known)
+    if names is not None and names != known:
+        kept.remember(names)
+        runs = compared(names)
+    kept.remember([run.job.id for run in runs])
+    sentence = told()
+    if sentence:
+        st.warning(plain(sentence), icon=":material/info:")
+    if not runs:
+        _empty()
+        return
+    _out(runs)
+    busy = any(run.job.state in ACTIVE or waits(run) for run in runs)
+    st.session_state["compare_seen"] = _seen(runs)
+    st.fragment(_table, run_every=REFRESH if busy else None)([run.job.id for run in runs])
+    _curves(runs)
+    _maps(runs)
+
+
+def _menu(known: Sequence[str]) -> list[str] | None:
+    """The choice of runs: this session's, and those of the address."""
+    mine = {record.id: record for record in engine().runs(owner())}
+    options = list(dict.fromkeys([*known, *mine]))
+    if not options:
+        return None
+
+    def words(name: str) -> str:
+        record = mine.get(name) or engine().store.get(name)
+        return f"{record.name} · {record.state}" if record is not None else name[:8]
+
+    if st.session_state.get("compare_known") != list(known):  # the address was changed by hand, or another page led here
+        st.session_state["c.runs"] = list(known)
+        st.session_state["compare_known"] = list(known)
+    picked = st.multiselect(
+        "Runs", options, key="c.runs", format_func=words, max_selections=MOST, placeholder="Choose runs to compare",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    st.session_state["compare_known"] = list(picked)
+    return list(picked)
+
+
+def _empty() -> None:
+    with st.container(border=True):
+        st.markdown("#### Nothing to compare yet")
+        if engine().runs(owner()):
+            st.markdown("Choose two or more runs above. Runs that still train keep updating here.")
+        else:
+            st.markdown("Train two runs in the lab, such as a balanced and an unbalanced one on the same data, then choose them here.")
+        lab_link("Train a run", {})
+        st.caption("You can also choose several runs in the table under Runs, or sweep a setting under Sweep.")
+
+
+def _out(runs: Sequence[Compared]) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        with st.popover("Share", icon=":material/ios_share:"):
+            here = (st.context.url or "").split("?")[0].removesuffix("/compare").rstrip("/")
+            st.caption("A link to this comparison; whoever has it can open these runs")
+            st.code(f"{here}/compare?runs={','.join(run.job.id for run in runs)}", language=None, wrap_lines=True)
+        with st.popover("Download", icon=":material/download:"):
+            options: dict[str, Any] = {"on_click": "ignore", "width": "stretch"}
+            st.download_button("Settings and metrics (csv)", partial(table_csv, runs), "runs.csv", "text/csv", key="compare_csv", **options)
+            st.download_button("All curves (csv)", partial(curves_csv, runs), "curves.csv", "text/csv", key="compare_curves", **options)
+            st.caption("The pictures themselves: the two buttons at their upper right.")
+        st.toggle("All settings", key="compare_all", help="Otherwise only the settings in which the runs differ")
+
+
+def _seen(runs: Sequence[Compared]) -> str:
+    """What the page's menus and refresh depend on."""
+    return f"{[run.job.state in ACTIVE or waits(run) for run in runs]} {len(curve_names(runs))}"
+
+
+def _table(ids: list[str]) -> None:
+    """One row a run: colour, name, state, settings, numbers."""
+    runs = compared(ids)
+    words = [settings(run.job.spec) for run in runs]
+    all_names = list(dict.fromkeys(name for w in words for name in w))
+    shown = all_names if st.session_state.get("compare_all") else different(words)
+    names = numbers(runs)
+    rows = []
+    for run, w in zip(runs, words, strict=True):
+        job = run.job
+        row: dict[str, Any] = {"color": run.swatch, "run": run.name, "state": [job.state], "steps": f"{job.step:,} / {job.steps_total:,}"}
+        row |= {f"s {name}": w.get(name, "–") for name in shown} | {f"m {name}": job.metrics.get(name) for name in names}
+        rows.append(row | {"open": f"/?job={job.id}"})
+    column = st.column_config
+    signs = {"lower": " ↓", "higher": " ↑", "neither": ""}
+    st.dataframe(
+        rows, hide_index=True, alt="The compared runs",
+        column_config={
+            "color": column.ImageColumn("", width="small"),
+            "run": column.TextColumn("Run", width="medium", pinned=True),
+            "state": column.MultiselectColumn("State", options=list(COLORS), color=list(COLORS.values()), width="small"),
+            "steps": column.TextColumn("Steps", width="small"),
+            **{f"s {name}": column.TextColumn(name) for name in shown},
+            **{f"m {name}": column.NumberColumn(number_title(name) + signs[better_end(name)], format="%.4g") for name in names},
+            "open": column.LinkColumn("Lab", display_text="Open", width="small"),
+        },
+    )  # fmt: skip
+    if len(runs) > 1 and not shown:
+        st.caption("These runs have the same settings.")
+    for run in runs:
+        if run.job.state == "failed" and run.job.error:
+            st.error(f"{plain(run.name)}: {plain(run.job.error)}")
+    if _seen(runs) != st.session_state.get("compare_seen"):
+        st.session_state["compare_seen"] = _seen(runs)
+        st.rerun()  # a run began or ended, or there are new curves
+
+
+def _key(runs: Sequence[Compared], *more: str) -> str:
+    text = " ".join([owner(), *(run.job.id for run in runs), *(run.name for run in runs), *more])
+    return f"compare {hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}"
+
+
+def _curves(runs: Sequence[Compared]) -> None:
+    """One loss or metric of all runs."""
+    names = curve_names(runs)
+    st.subheader("Curves")
+    if not names:
+        st.caption("Curves appear with the first steps of a run.")
+        return
+    if st.session_state.get("compare_curve") not in names:
+        st.session_state["compare_curve"] = names[0]
+    curve = st.selectbox("Curve", names, key="compare_curve", format_func=number_title, width=320, label_visibility="collapsed")
+    options = view_options("compare-curves", {})
+    id = gather(_key(runs, "curve", curve), lambda: CurvesPicture(runs, curve))
+    live(id, "compare-curves", options, key="compare-live-curves", height=420, state="still", views=("compare-curves",))
+
+
+def _maps(runs: Sequence[Compared]) -> None:
+    """The maps side by side."""
+    count = sum(run.job.snapshot is None or "Tx" in run.job.snapshot.arrays for run in runs)
+    st.subheader("Maps")
+    columns = columns_of(count)
+    height = PANEL.get(columns, 330) * max(1, -(-count // columns)) if columns > 1 else PANEL[1]
+    options = view_options("compare-maps", {})
+    id = gather(_key(runs, "maps"), lambda: MapsPicture(runs))
+    live(id, "compare-maps", options, key="compare-live-maps", height=height, state="still", views=("compare-maps",))
+    st.caption(VIEWS["compare-maps"].summary)
