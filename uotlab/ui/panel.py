@@ -105,12 +105,12 @@ def _choose(views: list[str]) -> str:
     return picked or now
 
 
-def view_options(view: str, arrays: Mapping[str, np.ndarray], skip: Collection[str] = ()) -> dict[str, Any]:
+def view_options(view: str, arrays: Mapping[str, np.ndarray], skip: Collection[str] = (), key: str = "view-options") -> dict[str, Any]:
     """The view's options as widgets: toggles in one row of pills, choices and sliders beside them."""
     options = {name: default for name, default in VIEWS[view].options.items() if name not in skip}
     toggles = [name for name, default in options.items() if isinstance(default, bool)]
     answers: dict[str, Any] = {}
-    with st.container(horizontal=True, key="view-options", vertical_alignment="center", gap="medium"):
+    with st.container(horizontal=True, key=key, vertical_alignment="center", gap="medium"):
         if toggles:
             key = f"v.{view}.toggles"
             state.start_with(key, [name for name in toggles if options[name]])
