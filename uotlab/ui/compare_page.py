@@ -154,7 +154,7 @@ def _curves(runs: Sequence[Compared]) -> None:
     if st.session_state.get("compare_curve") not in names:
         st.session_state["compare_curve"] = names[0]
     curve = st.selectbox("Curve", names, key="compare_curve", format_func=number_title, width=320, label_visibility="collapsed")
-    options = view_options("compare-curves", {})
+    options = view_options("compare-curves", {}, key="curve-options")
     id = gather(_key(runs, "curve", curve), lambda: CurvesPicture(runs, curve))
     live(id, "compare-curves", options, key="compare-live-curves", height=420, state="still", views=("compare-curves",))
 
@@ -165,7 +165,7 @@ def _maps(runs: Sequence[Compared]) -> None:
     st.subheader("Maps")
     columns = columns_of(count)
     height = PANEL.get(columns, 330) * max(1, -(-count // columns)) if columns > 1 else PANEL[1]
-    options = view_options("compare-maps", {})
+    options = view_options("compare-maps", {}, key="map-options")
     id = gather(_key(runs, "maps"), lambda: MapsPicture(runs))
     live(id, "compare-maps", options, key="compare-live-maps", height=height, state="still", views=("compare-maps",))
     st.caption(VIEWS["compare-maps"].summary)

@@ -31,6 +31,7 @@ from uotlab.engine.sweep.summary import (
     plain_name,
 )
 from uotlab.errors import InputError
+from uotlab.methods.base import METHODS
 from uotlab.metrics.base import METRICS
 from uotlab.penalty import CONVENTIONS, tau_from_rho
 
@@ -78,7 +79,7 @@ def arrays_of_sweep(
         "sweep/tick": _f(list(places.values()) if _is_words(places) else []),
     }
     texts = {
-        "curve": labels,
+        "curve": [label.replace(run.method, METHODS[run.method].title, 1) for label, run in runs.items()],
         "title": [axis_title(along), metric_title(metric) if metric else "metric"],
         "tick": [number_text(x) for x in places] if _is_words(places) else [],
     }
