@@ -15,7 +15,14 @@ from uotlab.metrics.base import Evaluation, Scores, evaluate
 from uotlab.problem import Problem
 
 POINTS, SECONDS, SHARE = 1000, 1.0, 0.02  #: of the cheap metrics: points a side, least time between, most of the training thread's time
-SLOW_POINTS, SLOW_SECONDS, SLOW_SHARE = 2000, 10.0, 0.05  #: of the others; the share is of the background thread's time
+SLOW_POINTS, SLOW_REFERENCE, SLOW_SECONDS, SLOW_SHARE = (
+    1000,
+    2000,
+    10.0,
+    0.1,
+)  #: of the others; the share is of the background thread's time
+
+SLOW_ASKING = 0.01  #: most of the training thread's time that asking for the others' answers may take
 
 
 class Follower:
@@ -38,8 +45,8 @@ class Follower:
             self._due = end + max(SECONDS, (end - now) / SHARE)
         elif self.request is not None and now >= self._slow_due and not background().busy:
             x, y = self._slow_points
-            e = evaluation(self.method, self.state, x, y, request=self.request, most=SLOW_POINTS)
-            self._slow_due = now + max(SLOW_SECONDS, (time.perf_counter() - now) / SHARE)
+            e = evaluation(self.method, self.state, x, y, request=self.request, most=SLOW_REFERENCE)
+            self._slow_due = now + max(SLOW_SECONDS, (time.perf_counter() - now) / SLOW_ASKING)
             background().submit(lambda: self._score(e))
         found = Scores()
         for scores in (self._slow, self._live):

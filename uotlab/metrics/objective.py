@@ -91,7 +91,7 @@ class Objective(Metric):
             read = target_kl(p.Tx, p.a * p.xi, p.y, float(p.b.sum()), e.truth if even else {})
             if read.known and (how or read.how == "Gaussian moments" or weight * read.floor <= FINE * abs(near + weight * read.value)):
                 return weight * read.value, read.how, True
-            why = read.how.rstrip(".") if not read.known else f"nearest neighbours leave {weight * read.floor:.2g} of {abs(near):.2g} open"
+            why = read.how.rstrip(".") if not read.known else f"nearest neighbours would leave ±{weight * read.floor:.2g} open"
         if p.zeta is None:
             return None, f"{why}, and the method has no target scaling to take it from.", False
         return weight * float(p.b @ e.psi(2).psi(p.zeta.double())), f"the method's own target scaling ({why})", False

@@ -1,6 +1,7 @@
 // One plotly graph that is never remounted. The first picture is a whole figure, every later one raw float32 arrays.
 const MODEBAR_OFF = ["lasso2d", "select2d", "autoScale2d", "toImage", "hoverClosestCartesian", "hoverCompareCartesian", "toggleSpikelines"];
 const NARROW = 520; // px: phones
+const PANEL = 130; // px: least height of a small panel there
 const WORDS = {
   still: "", queued: "Queued", running: "Training", paused: "Paused", done: "Done",
   stopped: "Stopped", failed: "Failed", interrupted: "Interrupted",
@@ -261,7 +262,26 @@ class Live {
     const uirevision = `${this.data.job} ${this.data.view}`;
     const narrow = this.root.clientWidth < NARROW;
     const margin = narrow ? { ...(layout.margin ?? {}), l: 34, r: 6 } : layout.margin;
+    if (narrow && layout.meta?.panels > 2) layout = this.stacked(layout);
     return { ...layout, font, hoverlabel: hover, modebar, uirevision, margin, autosize: true, height: undefined, width: undefined };
+  }
+
+  // small panels two in a row, each high enough to be read
+  stacked(layout) {
+    const count = layout.meta.panels;
+    const rows = Math.ceil(count / 2);
+    const placed = { ...layout, annotations: layout.annotations.map((label) => ({ ...label })) };
+    this.graph.style.height = `${Math.max(300, rows * PANEL)}px`;
+    for (let i = 0; i < count; i += 1) {
+      const number = i ? String(i + 1) : "";
+      const [row, column] = [Math.floor(i / 2), i % 2];
+      const across = column ? [0.58, 1] : [0.02, 0.45];
+      const down = [1 - (row + 1) / rows + 0.26 / rows, 1 - row / rows - 0.12 / rows];
+      placed[`xaxis${number}`] = { ...layout[`xaxis${number}`], domain: across, title: { text: "" }, nticks: 3 };
+      placed[`yaxis${number}`] = { ...layout[`yaxis${number}`], domain: down };
+      Object.assign(placed.annotations[i], { x: across[0], y: down[1] });
+    }
+    return placed;
   }
 
   async themed() {

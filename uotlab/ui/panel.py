@@ -148,10 +148,14 @@ def _labelled(words: str, value: str) -> str:
 
 
 def _status_metrics(job: Job | None) -> dict[str, str]:
-    """Names and titles of the numbers in the status line: mass first, then the losses, then other live metrics."""
+    """Names and titles of the numbers in the status line: mass and map error first, then the losses, then other live metrics.
+
+    A number that is not there yet, such as an error while its reference is being computed, is shown once it is.
+    """
     if job is None:
         return {}
-    names = list(job.metrics)
+    first = ["mass", "map error share"]
+    names = list(dict.fromkeys([*first, *job.metrics]))
     titles = {name: METRICS[name].title if name in METRICS else title(name) for name in names}
-    order = sorted(names, key=lambda name: (name != "mass", "loss" not in name))
+    order = sorted(names, key=lambda name: (name not in first, "loss" not in name))
     return {name: titles[name] for name in order[:STATUS_METRICS]}

@@ -8,6 +8,7 @@ from uotlab.views.base import VIEWS, Arrays, View
 from uotlab.views.style import axis, class_color, f32, quiet_layout
 
 PANELS = 12
+STRONG = 6  #: colours of the palette that read well on light and dark pages alike
 BESIDE = (" floor", " optimum")  #: endings of names that are drawn in the panel of the name before them
 AGAINST = ("error", "gap")  #: words in the names of what is measured against the optimum
 CHOICES = ("errors and gaps", "all others")
@@ -111,7 +112,7 @@ class MetricsView(View):
                 mode = "lines+markers" if len(value) < 30 and not beside else "lines"
                 curve = {"type": "scatter", "mode": mode, "name": name, "x": step, "y": value, "xaxis": f"x{number}", "yaxis": f"y{number}"}
                 style = {
-                    "color": class_color(i),
+                    "color": class_color(i % STRONG),
                     "width": 1.5 if beside else 2,
                     "dash": ("dot" if name.endswith(" optimum") else "dash") if beside else "solid",
                 }
@@ -123,7 +124,7 @@ class MetricsView(View):
         names = list(panels(arrays, show))
         columns = 1 if len(names) < 2 else 2 if len(names) <= 4 else 3
         rows = max(1, -(-len(names) // columns))
-        layout = quiet_layout(annotations=[], margin={"l": 44, "r": 16, "t": 34, "b": 40})
+        layout = quiet_layout(annotations=[], meta={"panels": len(names)}, margin={"l": 44, "r": 16, "t": 34, "b": 40})
         width, height = 1 / columns, 1 / rows
         for i, name in enumerate(names):
             row, column = divmod(i, columns)
