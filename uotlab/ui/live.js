@@ -65,7 +65,8 @@ class Live {
   update(data) {
     const address = JSON.stringify([data.job, data.view, data.options]);
     const width = this.root.clientWidth;
-    this.graph.style.height = `${width && width < NARROW ? Math.max(300, Math.min(data.height, width)) : data.height}px`;
+    this.height = width && width < NARROW ? Math.max(300, Math.min(data.height, width)) : data.height;
+    if (address !== this.address) this.graph.style.height = `${this.height}px`;
     this.graph.setAttribute("aria-label", data.alt);
     if (address !== this.address) {
       this.address = address;
@@ -262,7 +263,9 @@ class Live {
     const uirevision = `${this.data.job} ${this.data.view}`;
     const narrow = this.root.clientWidth < NARROW;
     const margin = narrow ? { ...(layout.margin ?? {}), l: 34, r: 6 } : layout.margin;
-    if (narrow && layout.meta?.panels > 2) layout = this.stacked(layout);
+    const panels = narrow && layout.meta?.panels > 2 ? layout.meta.panels : 0;
+    this.graph.style.height = `${panels ? Math.max(300, Math.ceil(panels / 2) * PANEL) : this.height}px`;
+    if (panels) layout = this.stacked(layout);
     return { ...layout, font, hoverlabel: hover, modebar, uirevision, margin, autosize: true, height: undefined, width: undefined };
   }
 
@@ -271,7 +274,6 @@ class Live {
     const count = layout.meta.panels;
     const rows = Math.ceil(count / 2);
     const placed = { ...layout, annotations: layout.annotations.map((label) => ({ ...label })) };
-    this.graph.style.height = `${Math.max(300, rows * PANEL)}px`;
     for (let i = 0; i < count; i += 1) {
       const number = i ? String(i + 1) : "";
       const [row, column] = [Math.floor(i / 2), i % 2];
