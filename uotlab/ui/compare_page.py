@@ -28,14 +28,10 @@ PANEL = {1: 480, 2: 460, 3: 400}  #: height of the maps by panels in a row, px
 
 def show() -> None:
     """The whole page below its title."""
-    ids = kept.chosen_ids()
-    runs = compared(ids)
+    runs = compared(kept.chosen_ids())
     known = [run.job.id for run in runs]
-    names = _menu(known)
-    if names is not None and names != known:
-        kept.remember(names)
-        runs = compared(names)
-    kept.remember([run.job.id for run in runs])
+    kept.remember(known)
+    _menu(known)
     sentence = told()
     if sentence:
         st.warning(plain(sentence), icon=":material/info:")
@@ -50,26 +46,25 @@ def show() -> None:
     _maps(runs)
 
 
-def _menu(known: Sequence[str]) -> list[str] | None:
+def _menu(known: Sequence[str]) -> None:
     """The choice of runs: this session's, and those of the address."""
     mine = {record.id: record for record in engine().runs(owner())}
     options = list(dict.fromkeys([*known, *mine]))
     if not options:
-        return None
+        return
 
     def words(name: str) -> str:
         record = mine.get(name) or engine().store.get(name)
         return f"{record.name} · {record.state}" if record is not None else name[:8]
 
-    if st.session_state.get("compare_known") != list(known):  # the address was changed by hand, or another page led here
-        st.session_state["c.runs"] = list(known)
-        st.session_state["compare_known"] = list(known)
-    picked = st.multiselect(
+    def picked() -> None:
+        kept.remember(st.session_state["c.runs"])
+
+    st.session_state["c.runs"] = list(known)  # the address says which; the menu follows it
+    st.multiselect(
         "Runs", options, key="c.runs", format_func=words, max_selections=MOST, placeholder="Choose runs to compare",
-        label_visibility="collapsed",
+        label_visibility="collapsed", on_change=picked,
     )  # fmt: skip
-    st.session_state["compare_known"] = list(picked)
-    return list(picked)
 
 
 def _empty() -> None:
