@@ -62,6 +62,7 @@ DRAW = """async ([figure, width, height, scale]) => {
   for (const [name, axis] of Object.entries(layout)) {
     if (/^[xy]axis/.test(name)) layout[name] = { ...axis, title: { ...axis.title, font: small, standoff: 2 } };
   }
+  layout.annotations = layout.annotations?.map((a) => ({ ...a, font: { ...a.font, size: Math.min(a.font?.size ?? 12, 9) } }));
   const holder = document.body.appendChild(document.createElement('div'));
   await Plotly.newPlot(holder, figure.data, layout, { staticPlot: true });
   const address = await Plotly.toImage(holder, { format: 'png', width, height, scale });
@@ -105,9 +106,13 @@ def _lab(recipe: type[Recipe]) -> tuple[str, Arrays]:
     spec, history = recipe.run, History()
     steps = spec.steps or make_method(spec.method, spec.params).default_steps
     made = begin(spec)
+    camera = Camera(made.method, made.state, made.problem)
+
+    def follow(step: int, losses: Mapping[str, float], still: bool) -> None:
+        history.live = camera.metrics()
+
     with threads_for(made.state.device):
-        train(made.method, made.state, steps, history=history)
-        camera = Camera(made.method, made.state, made.problem)
+        train(made.method, made.state, steps, publish=follow, history=history)
         arrays = dict(camera.arrays(shown=SHOWN))
     arrays |= {f"history/{name}": values for name, values in history.arrays().items()}
     return recipe.view, arrays | {f"names/{name}": np.asarray(names) for name, names in camera.labels.items()}
@@ -167,8 +172,8 @@ def keep(data: str, path: Path) -> int:
     from PIL import Image
 
     image = Image.open(io.BytesIO(base64.b64decode(data.split(",", 1)[1])))
-    for quality in (80, 65, 50, 35, 20, 10):
-        image.save(path, "WEBP", quality=quality, method=6, alpha_quality=60)
+    for quality, width in ((80, 600), (65, 600), (50, 600), (35, 600), (35, 540), (30, 480)):
+        image.resize((width, width * image.height // image.width)).save(path, "WEBP", quality=quality, method=6, alpha_quality=60)
         if path.stat().st_size <= MOST_BYTES:
             break
     return path.stat().st_size

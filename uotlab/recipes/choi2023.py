@@ -111,10 +111,12 @@ class CleanUOTM(Choi):
 class Conjugates(Choi):
     """Conjugates of the divergences."""
 
-    title = "Why the potential stays calm: conjugates Ψ*"
+    title = "Why the potential stays calm: conjugates"
     figure = "Figure 8"
     page = "learn"
-    picture = "Curves of Ψ* for the identity, KL, χ² and softplus: all increase; all but the identity level off to the left."
+    picture = (
+        "Curves of the conjugates Ψ\\* for the identity, KL, χ² and softplus: all increase; all but the identity level off to the left."
+    )
     look = (
         "Balanced transport's conjugate is a straight line that pushes for ever. The others flatten on the left: a point that is "
         "too dear stops pushing, and its mass factor, the slope, falls to zero."

@@ -72,11 +72,11 @@ class SquaresBit(Discrete):
     title = "Four squares, discrete: a little unbalanced"
     figure = "Figure 2c"
     look = (
-        "With ρ = 1 crossing costs as much as destroying and making mass, so only some still crosses. "
+        "With ρ = 3 destroying and making mass costs about as much as crossing, so only some still crosses. "
         "Move the dial of ρ to see the long lines come and go."
     )
     query: ClassVar[Mapping[str, str]] = {
-        "solver": "sinkhorn", "data": "two-squares", "n": "300", "p.eps": "0.01", "p.rho1": "1", "p.rho2": "1",
+        "solver": "sinkhorn", "data": "two-squares", "n": "300", "p.eps": "0.01", "p.rho1": "3", "p.rho2": "3",
     }  # fmt: skip
     order = 32
 
@@ -88,11 +88,11 @@ class SquaresMuch(Discrete):
     title = "Four squares, discrete: more unbalanced"
     figure = "Figure 2d"
     look = (
-        "With ρ = 0.2 no line crosses: each square goes to the square above it. "
+        "With ρ = 0.5 no line crosses: each square goes to the square above it. "
         "Open the picture Scaling: on the left mass is destroyed below, on the right it is made."
     )
     query: ClassVar[Mapping[str, str]] = {
-        "solver": "sinkhorn", "data": "two-squares", "n": "300", "p.eps": "0.01", "p.rho1": "0.2", "p.rho2": "0.2",
+        "solver": "sinkhorn", "data": "two-squares", "n": "300", "p.eps": "0.01", "p.rho1": "0.5", "p.rho2": "0.5",
     }  # fmt: skip
     order = 33
 
@@ -156,7 +156,7 @@ class ICNNBalanced(Eyring):
         "Arrows that cross between the classes are the error that the paper's biologists saw."
     )
     topics = ("class shares", "convex networks")
-    run = RunSpec(method="oticnn", dataset="class-imbalance", steps=800)
+    run = RunSpec(method="oticnn", dataset="class-imbalance", steps=1500)
     view = "map"
     order = 37
 
@@ -173,7 +173,7 @@ class ICNNUnbalanced(Eyring):
         "The upper class is drawn larger and red, as it grows; the lower one shrinks."
     )
     topics = ("class shares", "convex networks", "growth")
-    run = RunSpec(method="uoticnn", dataset="class-imbalance", params={"rho1": 0.3, "rho2": 0.3}, steps=800)
+    run = RunSpec(method="uoticnn", dataset="class-imbalance", params={"rho1": 0.3, "rho2": 0.3}, steps=1500)
     view = "map"
     order = 38
 

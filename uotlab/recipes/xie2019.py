@@ -25,7 +25,7 @@ class Distance(Spot):
         "Watch the cost of the generated pairs rise to 5 and stay there."
     )
     topics = ("exactness", "matched pairs")
-    run = RunSpec(method="spot", dataset="shifted-gaussians", steps=3000)
+    run = RunSpec(method="spot", dataset="shifted-gaussians", params={"cost": "euclidean"}, steps=3000)
     view = "metrics"
     order = 60
 
@@ -43,7 +43,7 @@ class DensityGaussians(Spot):
     )
     topics = ("matched pairs", "maps on a line")
     run = RunSpec(method="spotflow", dataset="line-densities", steps=1500)
-    view = "joint-density"
+    view = "joint"
     order = 61
 
 
@@ -60,7 +60,7 @@ class DensityMixtures(Spot):
     )
     topics = ("matched pairs", "maps on a line")
     run = RunSpec(method="spotflow", dataset="line-densities", data={"law": "mixtures"}, steps=1500)
-    view = "joint-density"
+    view = "joint"
     order = 62
 
 
@@ -76,8 +76,8 @@ class PairsGaussians(Spot):
         "With the squared cost the best match is the shift."
     )
     topics = ("matched pairs",)
-    run = RunSpec(method="spot", dataset="shifted-gaussians", params={"cost": "sqeuclidean"}, steps=2000)
-    view = "map"
+    run = RunSpec(method="spot", dataset="shifted-gaussians", steps=2000)
+    view = "matches"
     order = 63
 
 
@@ -94,7 +94,7 @@ class PairsCurve(Spot):
     )
     topics = ("matched pairs", "shapes")
     run = RunSpec(method="spot", dataset="gaussian-to-curve", steps=2000)
-    view = "map"
+    view = "matches"
     order = 64
 
 
@@ -111,5 +111,5 @@ class Three(Spot):
     )
     topics = ("matched pairs", "barycenters")
     run = RunSpec(method="spot", dataset="three-gaussians", steps=2000)
-    view = "map"
+    view = "matches"
     order = 65

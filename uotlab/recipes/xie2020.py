@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from uotlab.recipes.base import RECIPES, Recipe
 
-SETTING: Mapping[str, str] = {"solver": "ipot", "data": "p-to-q", "n": "300"}
+SETTING: Mapping[str, str] = {"solver": "ipot", "data": "p-to-q", "n": "100"}
 
 
 class Proximal(Recipe):
@@ -28,7 +28,7 @@ class Convergence(Proximal):
     picture = "Distance to the exact cost against iterations, both logarithmic, for IPOT with several inner steps L and for Sinkhorn."
     look = (
         "Sinkhorn's curves run level, at an error that only a smaller ε lowers. "
-        "IPOT's falls on through all of them, although its β is as large as the largest ε."
+        "IPOT's goes on down below them, although its β is as large as the largest ε."
     )
     query: ClassVar[Mapping[str, str]] = SETTING
     view = "plan-convergence"
@@ -57,18 +57,18 @@ class Sparsity(Proximal):
 class SharpDigits(Proximal):
     """Barycenters of digits, row by row."""
 
-    title = "Digits 3, sharp and blurred"
+    title = "Digits, sharp and blurred"
     figure = "Thesis, Figure 2.8"
     page = "barycenters"
     picture = (
         "Columns of digits; the top row shows some of fifty scaled and shifted images of each, the rows below their barycenters by several "
-        "methods: entropic ones are clouds, IPOT's in the last row is a clear digit. Eight images of one digit are averaged here."
+        "methods: entropic ones are clouds, IPOT's in the last row is a clear digit. Eight images of each of three digits are averaged here."
     )
     look = (
         "Each row is a method's average of the images in the first row, from large ε to small. "
         "The last row, IPOT, has the thinnest strokes: its sharpness, written above, is the largest."
     )
     topics = ("barycenters", "digits", "exactness")
-    query: ClassVar[Mapping[str, str]] = {"kind": "rows", "method": "ipot", "digits": "3", "p.iterations": "200"}
+    query: ClassVar[Mapping[str, str]] = {"kind": "rows", "method": "ipot", "digits": "358", "p.iterations": "200"}
     starts = True
     order = 52

@@ -34,7 +34,7 @@ class Stochastic(Yang):
     run = RunSpec(
         method="ubgan",
         dataset="drawn",
-        data={"source": "-2,1;-2,-1", "target": "2,1.5;2,0.5;2,-0.5;2,-1.5"},
+        data={"source": "-2,1;-2,-1"},
         params={"noise": 2},
         steps=2500,
     )
@@ -54,8 +54,8 @@ class Prices(Yang):
         "where travel is dear points grow and die in place."
     )
     look = (
-        "Eight plans of the same two populations, from balanced to very unbalanced. "
-        "On the left mass crosses to where it is missing; on the right every blob keeps its own place, and blobs grow and shrink instead."
+        "Eight plans of the same two populations, from balanced to very unbalanced, each with the share of mass that still moves. "
+        "While ρ is large mass crosses to the row where it is missing; when it is small each blob serves its own row, and grows or dies."
     )
     topics = ("discrete plans", "growth")
     query: ClassVar[Mapping[str, str]] = {
@@ -77,8 +77,8 @@ class Classes(Yang):
         "and a third panel shows the scaling that makes up for the imbalance."
     )
     look = (
-        "A quarter of the source lies above, three quarters of the target do. No arrow crosses between the classes: "
-        "the upper class turns red and large (it grows), the lower one violet and small."
+        "A quarter of the source lies above, but three quarters of the target do: still no arrow crosses between the classes. "
+        "Both pay for the way, and the upper class keeps three times the share of the lower one: it is paler and larger."
     )
     topics = ("class shares", "growth")
     run = RunSpec(method="ubgan", dataset="class-imbalance", params={"rho1": 0.3, "rho2": 0.3}, steps=3000)

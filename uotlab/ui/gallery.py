@@ -64,7 +64,7 @@ def _row(cards: Sequence[type[Recipe]]) -> None:
 def _card(cls: type[Recipe]) -> None:
     if cls.thumbnail().exists():
         st.image(cls.thumbnail(), width="stretch", alt=f"{cls.title}: {cls.look}")
-    st.markdown(f"**{cls.title}**")
+    st.markdown(f"**{plain(cls.title)}**")
     if cls.paper:
         st.caption(f"{paper_of(cls)}, {cls.figure}")
     st.markdown(cls.look)
