@@ -7,6 +7,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from uotlab.costs import make_cost
 from uotlab.data.base import DATASETS, Dataset, data_rng, measure_of
 from uotlab.data.shapes import gaussian_mixture
 from uotlab.problem import Draw, Problem, Sampler
@@ -34,7 +35,10 @@ def _problem(dataset: Dataset, n: int, seed: int, samplers: list[Sampler], **inf
 
 @DATASETS.register("shifted-gaussians")
 class ShiftedGaussians(Dataset):
-    """N((-shift/2, 0), sd² I) to N((shift/2, 0), sd² I); `truth["optimal_cost"]` holds W1 = shift and W2² = shift²."""
+    """N((-shift/2, 0), sd² I) to N((shift/2, 0), sd² I); `truth["optimal_cost"]` holds W1 = shift and W2² = shift².
+
+    The problem's own cost is |x - y|, for which the distance is quoted.
+    """
 
     title: ClassVar[str] = "Two Gaussians, one shift apart"
     group: ClassVar[str] = "2-D toys"
@@ -49,7 +53,14 @@ class ShiftedGaussians(Dataset):
 
     def problem(self, n: int, seed: int) -> Problem:
         sides: list[Sampler] = [partial(_round, mean=(sign * self.shift / 2, 0.0), sd=self.sd) for sign in (-1, 1)]
-        return _problem(self, n, seed, sides, truth={"optimal_cost": {"euclidean": self.shift, "sqeuclidean": self.shift**2}})
+        return _problem(
+            self,
+            n,
+            seed,
+            sides,
+            cost=make_cost("euclidean"),
+            truth={"optimal_cost": {"euclidean": self.shift, "sqeuclidean": self.shift**2}},
+        )
 
 
 @DATASETS.register("gaussian-to-curve")

@@ -107,7 +107,7 @@ class Three(Spot):
     picture = "No picture, a formula: one generator with a part for each marginal, and the sum of costs over all pairs of parts."
     look = (
         "One generator makes triples, a point for each of three Gaussians, and the cost couples all pairs. "
-        "The map from the first to the second is drawn here; it widens by the ratio of their spreads."
+        "Triangles join the points of a triple; their means, an option of the picture, are points of the barycenter."
     )
     topics = ("matched pairs", "barycenters")
     run = RunSpec(method="spot", dataset="three-gaussians", steps=2000)

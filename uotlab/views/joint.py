@@ -25,7 +25,7 @@ def counted(pairs: np.ndarray, xs: list[float], ys: list[float]) -> np.ndarray:
     return f32(z / (max(len(pairs), 1) * area))
 
 
-@VIEWS.register("joint")
+@VIEWS.register("joint-density")
 class JointView(View):
     """Density of the coupling by source and target position, its own marginals over those of the data."""
 
