@@ -10,7 +10,19 @@ import streamlit as st
 from uotlab.engine.runner import engine
 from uotlab.engine.sweep.summary import better_end
 from uotlab.ui import compare_runs as kept
-from uotlab.ui.compare_runs import MOST, Compared, compared, curve_names, curves_csv, different, number_title, numbers, settings, table_csv
+from uotlab.ui.compare_runs import (
+    MOST,
+    Compared,
+    compared,
+    curve_names,
+    curves_csv,
+    different,
+    number_title,
+    numbers,
+    settings,
+    table_csv,
+    telling_curve,
+)
 from uotlab.ui.compare_source import ACTIVE, CurvesPicture, MapsPicture, waits
 from uotlab.ui.live import live
 from uotlab.ui.open_lab import lab_link
@@ -98,34 +110,40 @@ def _seen(runs: Sequence[Compared]) -> str:
 
 
 def _table(ids: list[str]) -> None:
-    """One row a run: colour, name, state, settings, numbers."""
+    """Two tables with one row a run: settings, and numbers."""
     runs = compared(ids)
     words = [settings(run.job.spec) for run in runs]
     all_names = list(dict.fromkeys(name for w in words for name in w))
     shown = all_names if st.session_state.get("compare_all") else different(words)
-    names = numbers(runs)
+    column = st.column_config
+    common = {"color": column.ImageColumn("", width=40, pinned=True), "run": column.TextColumn("Run", width="medium", pinned=True)}
     rows = []
     for run, w in zip(runs, words, strict=True):
         job = run.job
         row: dict[str, Any] = {"color": run.swatch, "run": run.name, "state": [job.state], "steps": f"{job.step:,} / {job.steps_total:,}"}
-        row |= {f"s {name}": w.get(name, "–") for name in shown} | {f"m {name}": job.metrics.get(name) for name in names}
-        rows.append(row | {"open": f"/?job={job.id}"})
-    column = st.column_config
-    signs = {"lower": " ↓", "higher": " ↑", "neither": ""}
+        rows.append(row | {f"s {name}": w.get(name, "–") for name in shown} | {"open": f"/?job={job.id}"})
     st.dataframe(
-        rows, hide_index=True, alt="The compared runs",
-        column_config={
-            "color": column.ImageColumn("", width="small"),
-            "run": column.TextColumn("Run", width="medium", pinned=True),
+        rows, hide_index=True, alt="The compared runs and their settings",
+        column_config=common | {
             "state": column.MultiselectColumn("State", options=list(COLORS), color=list(COLORS.values()), width="small"),
             "steps": column.TextColumn("Steps", width="small"),
             **{f"s {name}": column.TextColumn(name) for name in shown},
-            **{f"m {name}": column.NumberColumn(number_title(name) + signs[better_end(name)], format="%.4g") for name in names},
             "open": column.LinkColumn("Lab", display_text="Open", width="small"),
         },
     )  # fmt: skip
     if len(runs) > 1 and not shown:
         st.caption("These runs have the same settings.")
+    names = numbers(runs)
+    if names:
+        signs = {"lower": " ↓", "higher": " ↑", "neither": ""}
+        st.dataframe(
+            [{"color": run.swatch, "run": run.name, **{name: run.job.metrics.get(name) for name in names}} for run in runs],
+            hide_index=True, alt="The numbers of the compared runs",
+            column_config=common | {n: column.NumberColumn(number_title(n) + signs[better_end(n)], format="%.4g") for n in names},
+        )  # fmt: skip
+        st.caption(
+            "↓ lower is better, ↑ higher is better. Finished runs are scored on fresh points, runs under way on a part of their own."
+        )
     for run in runs:
         if run.job.state == "failed" and run.job.error:
             st.error(f"{plain(run.name)}: {plain(run.job.error)}")
@@ -147,11 +165,14 @@ def _curves(runs: Sequence[Compared]) -> None:
         st.caption("Curves appear with the first steps of a run.")
         return
     if st.session_state.get("compare_curve") not in names:
-        st.session_state["compare_curve"] = names[0]
+        st.session_state["compare_curve"] = telling_curve(runs)
     curve = st.selectbox("Curve", names, key="compare_curve", format_func=number_title, width=320, label_visibility="collapsed")
     options = view_options("compare-curves", {}, key="curve-options")
     id = gather(_key(runs, "curve", curve), lambda: CurvesPicture(runs, curve))
     live(id, "compare-curves", options, key="compare-live-curves", height=420, state="still", views=("compare-curves",))
+    without = [run.name for run in runs if curve not in run.job.history.columns]
+    if without:
+        st.caption(f"Not recorded by {plain(', '.join(without))}.")
 
 
 def _maps(runs: Sequence[Compared]) -> None:

@@ -14,8 +14,9 @@ from uotlab.engine.begin import make_method
 from uotlab.engine.job import Job
 from uotlab.engine.runner import engine
 from uotlab.engine.spec import RunSpec
+from uotlab.engine.sweep.cell import COUNTS
 from uotlab.engine.sweep.spec import number_text
-from uotlab.engine.sweep.summary import owner_of, plain_name
+from uotlab.engine.sweep.summary import better_end, owner_of, plain_name
 from uotlab.errors import InputError
 from uotlab.methods.base import METHODS
 from uotlab.metrics.base import METRICS
@@ -84,7 +85,7 @@ def different(runs: Sequence[Mapping[str, str]]) -> list[str]:
 def numbers(runs: Sequence[Compared]) -> list[str]:
     """Names of all metrics of the runs: those of the registry in its order, then losses."""
     order = {key: place for place, key in enumerate(METRICS)}
-    names = list(dict.fromkeys(name for run in runs for name in run.job.metrics))
+    names = [name for name in dict.fromkeys(name for run in runs for name in run.job.metrics) if name not in COUNTS]
     return sorted(names, key=lambda name: (order.get(owner_of(name) or "", len(order)), names.index(name)))
 
 
@@ -92,6 +93,15 @@ def curve_names(runs: Sequence[Compared]) -> list[str]:
     """Names of what any of the runs has recorded over its steps: losses, then metrics."""
     names = dict.fromkeys(name for run in runs for name in run.job.history.columns)
     return sorted(names, key=lambda name: ("loss" not in name, list(names).index(name)))
+
+
+def telling_curve(runs: Sequence[Compared]) -> str:
+    """The curve that says most of these runs together: one that all have, with a good end if there is any."""
+
+    def rank(name: str) -> tuple[int, bool]:
+        return -sum(name in run.job.history.columns for run in runs), better_end(name) == "neither"
+
+    return min(curve_names(runs), key=rank)
 
 
 def table_csv(runs: Sequence[Compared]) -> str:

@@ -16,6 +16,7 @@ from uotlab.engine.runner import engine
 from uotlab.engine.store import Record
 from uotlab.errors import InputError
 from uotlab.methods.base import METHODS
+from uotlab.ui.compare_link import compare_link
 from uotlab.ui.open_lab import lab_link
 from uotlab.ui.plain import plain
 from uotlab.ui.state import owner, tell, told
@@ -136,17 +137,20 @@ def _table() -> None:
         [_cells(row) for row in kept],
         key=key,
         on_select="rerun",
-        selection_mode="single-row",
+        selection_mode="multi-row",
         selection_default={"selection": {"rows": before}},
         hide_index=True,
         column_config=_columns(),
         height="auto" if len(kept) <= 10 else 420,
         alt="Your runs",
     )
-    picked = event.selection.rows  # type: ignore[union-attr]
-    row = kept[picked[0]] if picked and picked[0] < len(kept) else None
+    picked = [at for at in event.selection.rows if at < len(kept)]  # type: ignore[union-attr]
+    if len(picked) > 1:
+        compare_link(f"Compare these {len(picked)} runs", [kept[at].record.id for at in picked])
+        return
+    row = kept[picked[0]] if picked else None
     if row is None:
-        st.caption("Choose a run in the table to open, resume, rename, download or delete it.")
+        st.caption("Choose a run in the table to open, resume, rename, download or delete it; choose several to compare them.")
         return
     state["runs_id"] = row.record.id
     _detail(row)
@@ -191,6 +195,7 @@ def _detail(row: Row) -> None:
             st.info("The app ended while this run trained. Resume goes on from its last checkpoint.", icon=":material/restart_alt:")
         with st.container(horizontal=True, vertical_alignment="center"):
             lab_link("Open in the lab", {"job": record.id})
+            compare_link("Compare", [record.id])
             if row.state in RESUMABLE:
                 st.button("Resume", icon=":material/play_arrow:", key=f"resume_{record.id}", on_click=_resume, args=(record.id,))
             _rename(record)

@@ -2,7 +2,6 @@
 
 import math
 import shlex
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -80,8 +79,3 @@ def download(sweep: Sweep) -> None:
 
 def _csv(sweep: Sweep) -> str:
     return table_of(sweep.id, sweep.spec, sweep.rows()).csv()
-
-
-def compare_query(runs: Sequence[str]) -> dict[str, str]:
-    """The address of a comparison."""
-    return {"runs": ",".join(runs)}

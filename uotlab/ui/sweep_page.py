@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
 
 from uotlab.engine.runner import engine
 from uotlab.engine.sweep.picture import axis_title, metric_title
@@ -15,15 +14,15 @@ from uotlab.engine.sweep.summary import Better, better_end, is_balance, metric_n
 from uotlab.engine.sweep.table import axes_text, table_of
 from uotlab.errors import InputError
 from uotlab.methods.base import METHODS
-from uotlab.paths import ROOT
 from uotlab.ui import sweep_state as kept
+from uotlab.ui.compare_link import compare_link
 from uotlab.ui.live import live
 from uotlab.ui.panel import view_options
 from uotlab.ui.plain import plain
 from uotlab.ui.runs import COLORS
 from uotlab.ui.sources import gather
 from uotlab.ui.state import owner, tell, told
-from uotlab.ui.sweep_out import compare_query, download, share
+from uotlab.ui.sweep_out import download, share
 from uotlab.ui.sweep_source import SweepPicture
 from uotlab.views.base import VIEWS
 
@@ -258,14 +257,6 @@ def _verdict(sweep: Sweep, metric: str | None, axis: str, end: Any) -> None:
         st.markdown(f"Best {plain(metric_title(metric))}: " + " · ".join(words))
         if len(runs) > 1:
             compare_link("Compare these runs", runs[:8])
-
-
-def compare_link(label: str, runs: list[str]) -> None:
-    """A link to the comparison of these runs."""
-    try:
-        st.page_link(ROOT / "pages" / "compare.py", label=label, icon=":material/compare:", query_params=compare_query(runs))
-    except StreamlitAPIException:  # this page runs alone, outside the app's menu
-        st.link_button(label, f"/compare?runs={','.join(runs)}", icon=":material/compare:")
 
 
 def _table(name: str) -> None:
