@@ -43,6 +43,12 @@ class History:
             self.steps = [self.steps[i] for i in keep]
             self.columns = {name: [column[i] for i in keep] for name, column in self.columns.items()}
 
+    def amend(self, step: int, values: Mapping[str, float]) -> None:
+        """Put newer numbers into the last row, where it is of this step."""
+        if self.steps and self.steps[-1] == step:
+            for name, value in values.items():
+                self.columns.setdefault(name, [float("nan")] * len(self.steps))[-1] = value
+
     def arrays(self) -> dict[str, np.ndarray]:
         """ "step" and one float32 array a name, at most 2000 entries each, the last row always among them."""
         n = len(self.steps)

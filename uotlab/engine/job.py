@@ -259,6 +259,8 @@ class Job:
         self.metrics = {**self.metrics, **self._history.live, **losses}
         if step == self.steps_total and losses:
             self._history.record(step, losses)
+        if still:
+            self._history.amend(step, scores)
         self.snapshot = photograph(self, self._camera, step, still=still)
         now, unwatched = time.perf_counter(), time.monotonic() - self._touched
         self._pace.append((now, step))

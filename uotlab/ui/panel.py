@@ -19,6 +19,7 @@ from uotlab.ui.controls import controls, current_job, offer, undo_reset
 from uotlab.ui.form import title
 from uotlab.ui.live import live
 from uotlab.ui.low_mass import low_mass
+from uotlab.ui.numbers import numbers
 from uotlab.ui.plain import plain
 from uotlab.ui.share import share
 from uotlab.ui.sources import Source, find
@@ -84,6 +85,8 @@ def _picture(source: Source, job: Job | None) -> None:
         views=views_of(arrays_of(snapshot)) if snapshot is not None else (), metrics=_status_metrics(job),
     )  # fmt: skip
     st.caption(VIEWS[view].summary)
+    if view == "metrics" and job is not None:
+        numbers(job)
 
 
 def _choose(views: list[str]) -> str:
