@@ -1,6 +1,7 @@
 """The comparison: a menu of runs, one table, one plot of curves, and the maps side by side; one colour a run everywhere."""
 
 import hashlib
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -34,6 +35,7 @@ from uotlab.ui.state import owner, told
 from uotlab.views.base import VIEWS
 from uotlab.views.compare_maps import columns_of
 
+OPENING = 2.5  #: s that the page waits for pictures of stored runs
 REFRESH = 2.0  #: s between two looks at the numbers while something trains
 PANEL = {1: 480, 2: 460, 3: 400}  #: height of the maps by panels in a row, px
 
@@ -50,12 +52,20 @@ def show() -> None:
     if not runs:
         _empty()
         return
+    _wait(runs)
     _out(runs)
     busy = any(run.job.state in ACTIVE or waits(run) for run in runs)
-    st.session_state["compare_seen"] = _seen(runs)
+    st.session_state["compare_seen"] = ""  # the table says what it saw
     st.fragment(_table, run_every=REFRESH if busy else None)([run.job.id for run in runs])
     _curves(runs)
     _maps(runs)
+
+
+def _wait(runs: Sequence[Compared]) -> None:
+    """Give stored runs a moment to be opened, so that their curves and maps are there at once."""
+    end = time.monotonic() + OPENING
+    while any(waits(run) and run.job.state not in ACTIVE for run in runs) and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 def _menu(known: Sequence[str]) -> None:
@@ -147,8 +157,8 @@ def _table(ids: list[str]) -> None:
     for run in runs:
         if run.job.state == "failed" and run.job.error:
             st.error(f"{plain(run.name)}: {plain(run.job.error)}")
-    if _seen(runs) != st.session_state.get("compare_seen"):
-        st.session_state["compare_seen"] = _seen(runs)
+    before, st.session_state["compare_seen"] = st.session_state.get("compare_seen"), _seen(runs)
+    if before and before != st.session_state["compare_seen"]:  # not while the page itself is drawn: its new widgets would be lost
         st.rerun()  # a run began or ended, or there are new curves
 
 

@@ -49,7 +49,7 @@ def show(spec: SweepSpec) -> None:
     if sweep.spec != spec:
         _offer(sweep)
     st.markdown(f"**{plain(_title(sweep.spec))}**")
-    st.session_state["sweep_seen"] = _seen(sweep)
+    st.session_state["sweep_seen"] = ""  # the bar says what it saw
     st.fragment(_progress, run_every=REFRESH if sweep.state in BUSY else None)(sweep.id)
     _picture(sweep)
     st.fragment(_table, run_every=2 * REFRESH if sweep.state in BUSY else None)(sweep.id)
@@ -174,8 +174,8 @@ def _progress(name: str) -> None:
         st.warning(plain(sweep.note), icon=":material/info:")
     for sentence, labels in _failures(rows).items():
         st.error(f"{plain(', '.join(labels[:3]))}{f' and {len(labels) - 3} more' if len(labels) > 3 else ''}: {plain(sentence)}")
-    if _seen(sweep) != st.session_state.get("sweep_seen"):
-        st.session_state["sweep_seen"] = _seen(sweep)
+    before, st.session_state["sweep_seen"] = st.session_state.get("sweep_seen"), _seen(sweep)
+    if before and before != st.session_state["sweep_seen"]:  # not while the page itself is drawn: its new widgets would be lost
         st.rerun()  # the buttons or the menu of metrics change
 
 
