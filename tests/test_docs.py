@@ -113,6 +113,10 @@ def test_commands_are_real(words: list[str]) -> None:
     given = make_parser().parse_args(words[3:])
     if words[3] == "barycenter":
         make_model(uotlab.BARYCENTERS[given.method], settings_of("--set", given.set, uotlab.BARYCENTERS[given.method]))
+    elif words[3] == "sweep":
+        from uotlab.cli.sweep import spec_of
+
+        assert spec_of(given).size > 1
     elif hasattr(given, "method"):
         method, dataset = uotlab.METHODS[given.method], uotlab.DATASETS[given.dataset]
         make_model(method, settings_of("--set", given.set, method))

@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from uotlab.__main__ import make_parser
+from uotlab.cli.sweep import spec_of
 from uotlab.engine.runner import engine
 from uotlab.engine.spec import RunSpec
 from uotlab.engine.sweep import cell
@@ -247,13 +248,7 @@ def test_the_link_the_script_and_the_command_sweep_the_same(token):
     query = dict(parse_qsl(urlsplit(sweep_out.link(spec)).query))
     assert sweep_state.from_query(query) == (spec, None)
     given = make_parser().parse_args(shlex.split(sweep_out.command(spec))[3:])
-    from uotlab.cli.sweep import _list, _pairs, grid_of_words
-
-    again = make_sweep(
-        given.methods.split(","), given.dataset, grid_of_words(given.grid), _list("--seeds", given.seeds), steps=given.steps, n=given.n,
-        data=_pairs("--data", given.data), params=_pairs("--set", given.set), device=given.device,
-    )  # fmt: skip
-    assert again == spec
+    assert spec_of(given) == spec
     code = sweep_out.python_code(spec)
     asked = {}
 

@@ -14,6 +14,7 @@ from uotlab.parameters import value_of_text
 
 if TYPE_CHECKING:
     from uotlab.engine.sweep.run import Row, Sweep
+    from uotlab.engine.sweep.spec import SweepSpec
     from uotlab.engine.sweep.table import SweepTable
 
 
@@ -49,14 +50,9 @@ def add_parser(commands: Any) -> None:
 def sweep_command(arguments: argparse.Namespace) -> None:
     """Train the grid, tell what comes, and write what was asked for."""
     from uotlab.engine.sweep.headless import follow, line, open_sweep
-    from uotlab.engine.sweep.spec import make_sweep
     from uotlab.engine.sweep.table import table_of
 
-    methods = [name for name in arguments.methods.split(",") if name]
-    spec = make_sweep(
-        methods, arguments.dataset, grid_of_words(arguments.grid), _list("--seeds", arguments.seeds), steps=arguments.steps, n=arguments.n,
-        data=_pairs("--data", arguments.data), params=_pairs("--set", arguments.set), device=arguments.device,
-    )  # fmt: skip
+    spec = spec_of(arguments)
     out: Path | None = arguments.out
     if out is not None:
         _write(out, "sweep.json", "")  # before hours of training end at a folder that cannot be written
@@ -89,6 +85,21 @@ def sweep_command(arguments: argparse.Namespace) -> None:
             print(f"Written to {out}: sweep.csv, sweep.json")
     if table.failed and len(table.failed) == len(table.rows):
         raise InputError(f"All runs failed. The first: {next(iter(table.failed.values()))}")
+
+
+def spec_of(arguments: argparse.Namespace) -> "SweepSpec":
+    """What the words of the command ask for.
+
+    Raises:
+        InputError: one sentence on what is wrong.
+    """
+    from uotlab.engine.sweep.spec import make_sweep
+
+    methods = [name for name in arguments.methods.split(",") if name]
+    return make_sweep(
+        methods, arguments.dataset, grid_of_words(arguments.grid), _list("--seeds", arguments.seeds), steps=arguments.steps, n=arguments.n,
+        data=_pairs("--data", arguments.data), params=_pairs("--set", arguments.set), device=arguments.device,
+    )  # fmt: skip
 
 
 def grid_of_words(words: Sequence[str]) -> dict[str, list[Any]]:

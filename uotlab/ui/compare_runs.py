@@ -51,7 +51,7 @@ def compared(ids: Sequence[str]) -> list[Compared]:
         if job is None:
             lost += 1
         elif len(found) < MOST:
-            found.append(Compared(job, len(found), job.name))
+            found.append(Compared(job, len(found), job.name.removeprefix("Sweep: ")))
     if lost:
         tell(f"{lost} of the runs in the address {'is' if lost == 1 else 'are'} not here any more; the others are shown.")
     if len(dict.fromkeys(ids)) - lost > MOST:

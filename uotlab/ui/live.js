@@ -262,6 +262,10 @@ class Live {
     const modebar = { bgcolor: "rgba(0,0,0,0)", color: "rgba(128,134,145,0.7)", activecolor: look.text, orientation: "h" };
     const uirevision = `${this.data.job} ${this.data.view}`;
     const narrow = this.root.clientWidth < NARROW;
+    if (narrow && layout.meta?.narrow) { // a view of several panels says how they stand on a phone
+      this.graph.style.height = `${layout.meta.panels * this.root.clientWidth}px`;
+      layout = { ...layout, ...layout.meta.narrow };
+    }
     const margin = narrow ? { ...(layout.margin ?? {}), l: 34, r: 6 } : layout.margin;
     const panels = narrow && layout.meta?.panels > 2 ? layout.meta.panels : 0;
     this.graph.style.height = `${panels ? Math.max(300, Math.ceil(panels / 2) * PANEL) : this.height}px`;

@@ -78,28 +78,36 @@ class CompareMapsView(View):
 
     def layout(self, arrays: Arrays, **_: Any) -> dict[str, Any]:
         shown = panels(arrays)
-        columns = columns_of(len(shown))
+        layout = quiet_layout(margin={"l": 34, "r": 8, "t": 26, "b": 30}) | self._panels(arrays, shown, columns_of(len(shown)))
+        narrow = self._panels(arrays, shown, 1) if len(shown) > 1 else None
+        return layout | ({"meta": {"narrow": narrow, "panels": len(shown)}} if narrow else {})
+
+    @staticmethod
+    def _panels(arrays: Arrays, shown: list[int], columns: int) -> dict[str, Any]:
+        """Axes and titles of the panels in so many columns; the first on each data leads the zoom of the others."""
         rows = max(1, -(-len(shown) // columns))
-        layout = quiet_layout(annotations=[], margin={"l": 34, "r": 8, "t": 26, "b": 30})
+        found: dict[str, Any] = {"annotations": []}
         leaders: dict[int, int] = {}
         for i, k in enumerate(shown):
             row, column = divmod(i, columns)
             left, top = column / columns, 1 - row / rows
             across = [left + (0.03 if column else 0), left + 1 / columns - 0.01]
             down = [top - 1 / rows + (0.09 / rows if row < rows - 1 else 0), top - 0.1 / rows]
-            line = arrays[f"compare/{k}/Tx"].shape[1] == 1
             leader = leaders.setdefault(int(arrays["compare/group"][k]), i)
-            follows: dict[str, Any] = {} if leader == i else {"matches": f"x{number(leader)}"}
-            layout[f"xaxis{number(i)}"] = axis("", domain=across, anchor=f"y{number(i)}", nticks=5, **follows)
-            follows = {} if leader == i else {"matches": f"y{number(leader)}"}
-            if leader == i:
-                x, y = (points(arrays, k, name) for name in ("x", "y"))
-                layout[f"xaxis{number(i)}"]["range"] = span(x[:, 0], *(() if line else (y[:, 0],)))
-                follows["range"] = span(y[:, 1]) if line else span(x[:, 1], y[:, 1])
-                follows |= {} if line else {"scaleanchor": f"x{number(i)}", "scaleratio": 1}
-            layout[f"yaxis{number(i)}"] = axis("", domain=down, anchor=f"x{number(i)}", nticks=5, **follows)
+            horizontal, vertical = _ranges(arrays, k, i) if leader == i else ({"matches": f"{a}{number(leader)}"} for a in "xy")
+            found[f"xaxis{number(i)}"] = axis("", domain=across, anchor=f"y{number(i)}", nticks=5, **horizontal)
+            found[f"yaxis{number(i)}"] = axis("", domain=down, anchor=f"x{number(i)}", nticks=5, **vertical)
             label = {"text": f"<b>{run_names(arrays)[k][:40]}</b>", "x": across[0], "y": down[1], "xref": "paper", "yref": "paper"}
             color = class_color(int(arrays["compare/color"][k]))
             style = {"showarrow": False, "xanchor": "left", "yanchor": "bottom", "font": {"size": 12, "color": color}}
-            layout["annotations"].append({**label, **style})
-        return layout
+            found["annotations"].append({**label, **style})
+        return found
+
+
+def _ranges(arrays: Arrays, k: int, i: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fields of both axes that show all of source and target of run k, in panel i."""
+    x, y = (points(arrays, k, name) for name in ("x", "y"))
+    if arrays[f"compare/{k}/Tx"].shape[1] == 1:
+        return {"range": span(x[:, 0])}, {"range": span(y[:, 1])}
+    horizontal, vertical = span(x[:, 0], y[:, 0]), span(x[:, 1], y[:, 1])
+    return {"range": horizontal}, {"range": vertical, "scaleanchor": f"x{number(i)}", "scaleratio": 1}
