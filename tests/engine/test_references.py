@@ -116,7 +116,7 @@ def test_weighted_arrays_keep_their_masses():
     assert len(q.x) == 115
     assert float(q.a.sum()) == pytest.approx(a.sum())
     assert {"map error", "scaling error", "mass error"} <= set(values)
-    assert "discrete optimum of 115 × 90 points" in fitted.evaluated_on
+    assert "discrete optimum of 115 × 90 points" in fitted.notes["reference"]
 
 
 def test_evaluate_without_a_reference():
@@ -138,7 +138,7 @@ def test_the_follower_says_that_it_waits_and_then_has_errors():
     request.fill(lambda: find(*what).reference)
     scores = follower.scores(still=True)
     assert {"map error", "map error share", "scaling error", "mass error", "mass", "ess"} <= set(scores)
-    assert "reference" not in scores.notes
+    assert scores.notes["reference"].startswith("Errors are against the discrete optimum of 1000 × 1000 points")
     follower._slow_due = 0.0
     follower.scores()
     assert background().wait(60)

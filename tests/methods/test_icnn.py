@@ -158,3 +158,34 @@ def test_gaussians_are_matched(name, settings, masses):
     assert error < 0.1 * identity
     if name == "uoticnn":
         assert float(fitted.scaling(x).mean()) == pytest.approx(best.mass, rel=0.08)
+
+
+def test_potentials_of_a_linear_map_are_the_exact_ones():
+    """g quadratic: |y|² - 2 g(y) is the optimal potential of balanced Gaussians, up to a constant; of UOT-ICNN with its constant."""
+    from uotlab.metrics.reference import Question, closed_form
+
+    problem = uotlab.load("gaussians", n=400, d=2, target_mass=1.4)
+    method = uotlab.METHODS["uoticnn"](rho=1.0, pretrain=0, select_every=0, width=8, depth=1)
+    state = method.init(problem, torch.Generator().manual_seed(0), torch.device("cpu"))
+    x, y = (m.take(torch.arange(m.n)) for m in problem.marginals)
+    a, b = (torch.full((400,), m.mass / 400, dtype=torch.float64) for m in problem.marginals)
+    best = closed_form(Question(x.double(), y.double(), a, b, state.cost, ("kl", "kl"), state.penalty, problem.truth))
+    s, standard, net = state.cost.scale, state.g_ema.standard, state.g_ema
+    # ½ z' M z + a z with M the inverse of the optimal map, in standardised coordinates
+    z, wanted = standard(y).double(), best.g / s
+    columns = torch.stack([z[:, 0] ** 2, z[:, 0] * z[:, 1], z[:, 1] ** 2, z[:, 0], z[:, 1], torch.ones(400)], 1)
+    unit = state.cost.factor * standard.spread.double() ** 2
+    fit = torch.linalg.lstsq(columns, (z.square().sum(1) - wanted / unit)[:, None] / 2).solution[:, 0]
+    M = torch.tensor([[2 * fit[0], fit[1]], [fit[1], 2 * fit[2]]])
+    with torch.no_grad():
+        net.w.zero_()
+        net.L.copy_(torch.linalg.cholesky(M).T)
+        net.a.copy_(fit[3:5])
+    values, vectors = (t.clone() for t in (best.zeta.float(), best.xi.float()))
+    exact = {"w": values, "u": vectors}
+    state.held_x, state.held_y = x, y
+    found = super(type(method), method).potential(state, y)
+    gap = found.double() - wanted
+    assert float(gap.std()) < 1e-3 * float(wanted.std())
+    state.rescaling_ema = {k: (lambda p, v=v: v[: len(p)]) for k, v in exact.items()}
+    assert torch.allclose(method.potential(state, y).double(), wanted, atol=2e-3 * float(wanted.abs().max()))

@@ -103,8 +103,8 @@ class Fitted:
     def __init__(self, run: Run, record: History, metrics: Mapping[str, float]) -> None:
         self._run, self._record = run, record
         self.metrics = dict(metrics)
-        self.evaluated_on = ""  #: which points `evaluate` last used, how many, and what errors are against
-        self.notes: dict[str, str] = {}  #: by metric, what a number of `evaluate` cannot tell, or why there is none
+        self.evaluated_on = ""  #: which points `evaluate` last used, and how many
+        self.notes: dict[str, str] = {}  #: by metric, what a number of `evaluate` cannot tell; "reference": what errors are against
 
     method = property(lambda self: self._run.method, doc="The method with its hyper-parameters.")
     problem = property(lambda self: self._run.problem, doc="All the data.")

@@ -126,7 +126,4 @@ def score(run: Run, n: int, seed: int, request: Request | None = None) -> tuple[
         where = "held-out points" if run.test is not run.train else "points it was trained on, since none could be held out,"
     scores = evaluate(evaluation(run.method, run.state, x, y, seed=seed, request=request))
     scores |= {"n": float(len(x.points)), "m": float(len(y.points)), "fresh": float(run.problem.samplable)}
-    words = [f"Evaluated on {len(x.points)} source and {len(y.points)} target {where} (seed {seed})."]
-    if request is not None and request.reference is not None:
-        words.append(request.reference.words)
-    return scores, " ".join(words)
+    return scores, f"Evaluated on {len(x.points)} source and {len(y.points)} target {where} (seed {seed})."

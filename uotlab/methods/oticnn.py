@@ -189,6 +189,11 @@ class OTICNN(Method):
     def transport(self, state: ConvexState, x: Tensor) -> Tensor:
         return (state.f_ema if math.isinf(state.best) else state.f_best).map(x)
 
+    def potential(self, state: ConvexState, y: Tensor) -> Tensor:
+        """|y|² - 2 g(y) in calibrated cost units, up to a constant: for the cost |x - y|² convex g and its conjugate are potentials."""
+        z = state.g_ema.standard(y)
+        return state.cost.factor * state.g_ema.standard.spread.square() * (z.square().sum(1) - 2 * state.g_ema(z))
+
     def preview(self, state: ConvexState, x: Tensor) -> Tensor:
         """The map as it is now, for pictures while training; `transport` is the best one so far."""
         return state.f_ema.map(x)

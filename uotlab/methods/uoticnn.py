@@ -3,11 +3,16 @@
 Reference: eyring2024unbalancedness, Algorithm 1 with OT-ICNN, Section 5.1.
 """
 
+import math
 from typing import Any, ClassVar
+
+from torch import Tensor
 
 from uotlab.methods.base import METHODS
 from uotlab.methods.oticnn import OTICNN, conjugate_loss, dual_loss
 from uotlab.methods.rebalance import Batch, Rebalanced, rescaling_loss
+
+LEAST = 1e-3  #: a smaller learned factor counts as this
 
 
 @METHODS.register("uoticnn")
@@ -26,6 +31,18 @@ class UOTICNN(Rebalanced, OTICNN):
     reference = "eyring2024unbalancedness"
     relaxed = (True, True)
     losses: ClassVar[tuple[Any, ...]] = (conjugate_loss, dual_loss, rescaling_loss)
+
+    def potential(self, state: Any, y: Tensor) -> Tensor:
+        """As in OT-ICNN; its constant is what the learned re-weightings say: u = psi1*'(-f / rho1), w = psi2*'(-g / rho2), in the mean."""
+        g, (x, held) = super().potential(state, y), (state.held_x, state.held_y)
+        if math.isfinite(state.penalty.rho2):
+            learned = -state.penalty.rho2 * self.target_scaling(state, held).clamp(min=LEAST).log()
+            return g + (learned - super().potential(state, held)).mean()
+        if math.isfinite(state.penalty.rho1):
+            Tx = self.transport(state, x)
+            learned = -state.penalty.rho1 * self.scaling(state, x).clamp(min=LEAST).log()
+            return g + (state.cost(x, Tx) - super().potential(state, Tx) - learned).mean()
+        return g
 
     def held_batch(self, state: Any) -> Batch:
         """The held-out points with the shares of their own plan: what the map should match."""

@@ -128,6 +128,6 @@ def evaluate(e: Evaluation, pace: Pace = "all") -> Scores:
     for _, cls in METRICS.items():
         if pace == "all" or cls.live == (pace == "live"):
             scores.take(cls()(e))
-    if e.waiting and pace != "slow":
-        scores.notes["reference"] = e.waiting
+    if pace != "slow" and (e.waiting or e.reference is not None):
+        scores.notes["reference"] = e.waiting if e.reference is None else e.reference.words
     return scores
