@@ -36,7 +36,7 @@ $(RUNTIME): requirements.txt pyproject.toml | $(BIN)/python
 	@echo "Installing uotlab into $(VENV) (a few minutes the first time) ..."
 	@$(PIP) -r requirements.txt && $(PIP) --no-deps --no-build-isolation -e . && touch $@
 
-$(DEV): requirements-dev.txt $(RUNTIME)
+$(DEV): requirements-dev.txt requirements-cluster.txt $(RUNTIME)
 	@echo "Installing what the tests need ..."
 	@$(PIP) -r requirements-dev.txt && touch $@
 

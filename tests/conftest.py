@@ -8,7 +8,7 @@ from pathlib import Path
 # before uotlab is imported anywhere: no test may touch a person's own runs
 _STORE = Path(tempfile.mkdtemp(prefix="uotlab-test-store-"))
 os.environ["UOTLAB_STORE"] = str(_STORE)
-for _name in ("UOTLAB_SHARED", "UOTLAB_DATABASE_URL"):
+for _name in ("UOTLAB_SHARED", "UOTLAB_DATABASE_URL", "UOTLAB_SCHEDULER"):
     os.environ.pop(_name, None)
 
 import hypothesis
