@@ -128,3 +128,13 @@ def test_paces_share_the_metrics():
     assert not set(live) & set(slow)
     assert set(live) | set(slow) == set(both)
     assert {"map error", "scaling error", "mass error", "mass", "ess"} <= set(live)
+
+
+def test_a_metric_that_a_solver_refuses_leaves_a_sentence_and_the_others():
+    q = gaussians(300, 1.0, 1.0)
+    e = scored(q, closed_form(q))
+    far = dataclasses.replace(e, Tx=1e6 * e.Tx)
+    values = evaluate(far)
+    assert "unbalanced divergence" not in values
+    assert values.notes["unbalanced-divergence"].startswith("No Unbalanced divergence: eps must be")
+    assert values["map error"] == 0

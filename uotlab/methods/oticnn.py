@@ -178,7 +178,10 @@ class OTICNN(Method):
         held = self.held_batch(state)
         a, b = (p.double() / p.double().sum() for p in (held.a, held.b))
         eps = SELECT_EPS * state.cost.scale
-        score = sinkhorn_divergence(state.f_ema.map(held.x), held.y, a, b, eps, tol=1e-3, scale_cost=False)
+        try:
+            score = sinkhorn_divergence(state.f_ema.map(held.x), held.y, a, b, eps, tol=1e-3, scale_cost=False)
+        except InputError:  # images so far away that eps is nothing against their costs: no candidate
+            return
         if score < float(state.best):
             state.best = state.best.new_tensor(score)
             state.f_best.load_state_dict(state.f_ema.state_dict())

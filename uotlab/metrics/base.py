@@ -15,6 +15,7 @@ from torch import Tensor
 
 from uotlab.costs import Cost
 from uotlab.divergences import DIVERGENCES, Divergence
+from uotlab.errors import InputError
 from uotlab.metrics.reference import Reference
 from uotlab.penalty import Penalty
 from uotlab.registry import Registry
@@ -127,7 +128,10 @@ def evaluate(e: Evaluation, pace: Pace = "all") -> Scores:
     scores = Scores()
     for _, cls in METRICS.items():
         if pace == "all" or cls.live == (pace == "live"):
-            scores.take(cls()(e))
+            try:
+                scores.take(cls()(e))
+            except InputError as error:  # such as images so far away that a solver refuses their costs
+                scores.notes[cls.name] = f"No {cls.title}: {error}"
     if pace != "slow" and (e.waiting or e.reference is not None):
         scores.notes["reference"] = e.waiting if e.reference is None else e.reference.words
     return scores
