@@ -25,7 +25,7 @@ class PlanExample(Recipe):
     """An example of the page of plans."""
 
     page = "plans"
-    topics = ("discrete plans",)
+    topics: ClassVar[tuple[str, ...]] = ("discrete plans",)
 
 
 @RECIPES.register("plan-squares")
@@ -97,7 +97,7 @@ class BarycenterExample(Recipe):
     """An example of the page of barycenters."""
 
     page = "barycenters"
-    topics = ("barycenters",)
+    topics: ClassVar[tuple[str, ...]] = ("barycenters",)
 
 
 @RECIPES.register("bary-line")

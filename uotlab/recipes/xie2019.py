@@ -43,7 +43,7 @@ class DensityGaussians(Spot):
     )
     topics = ("matched pairs", "maps on a line")
     run = RunSpec(method="spotflow", dataset="line-densities", steps=1500)
-    view = "joint"
+    view = "joint-density"
     order = 61
 
 
@@ -60,7 +60,7 @@ class DensityMixtures(Spot):
     )
     topics = ("matched pairs", "maps on a line")
     run = RunSpec(method="spotflow", dataset="line-densities", data={"law": "mixtures"}, steps=1500)
-    view = "joint"
+    view = "joint-density"
     order = 62
 
 

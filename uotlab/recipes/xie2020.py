@@ -16,7 +16,7 @@ class Proximal(Recipe):
 
     paper = "xie2020fast"
     page = "plans"
-    topics = ("discrete plans", "exactness")
+    topics: ClassVar[tuple[str, ...]] = ("discrete plans", "exactness")
 
 
 @RECIPES.register("xie-2.2")
@@ -62,7 +62,7 @@ class SharpDigits(Proximal):
     page = "barycenters"
     picture = (
         "Columns of digits; the top row shows some of fifty scaled and shifted images of each, the rows below their barycenters by several "
-        "methods: entropic ones are clouds, IPOT's in the last row is a clear digit. Eight images of each of three digits are averaged here."
+        "methods: entropic ones are clouds, IPOT's in the last row is a clear digit. Here eight images of each of three digits."
     )
     look = (
         "Each row is a method's average of the images in the first row, from large ε to small. "
