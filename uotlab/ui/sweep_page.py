@@ -214,7 +214,7 @@ def _picture(sweep: Sweep) -> None:
             if len(spec.grid) > 1:
                 axis = st.selectbox("Along", list(spec.grid), key=f"sweep_along_{sweep.id}", format_func=axis_title, width=240)
             better = BEST[st.selectbox("Best is", list(BEST), key="sweep_best", width=190)]
-    options = view_options("sweep", {})
+    options = view_options("sweep", {}, key="sweep-options")
     end: Better = better or (better_end(metric) if metric else "neither")  # type: ignore[assignment]
     key = f"sweep {owner()} {sweep.id} {metric} {axis} {end}"
     live(gather(key, lambda: SweepPicture(sweep, metric, axis, end)), "sweep", options, key="sweep-live", state="still", views=("sweep",))
@@ -251,7 +251,8 @@ def _verdict(sweep: Sweep, metric: str | None, axis: str, end: Any) -> None:
             if curve.level
             else f"{'ρ' if is_balance(axis) else axis.removeprefix('data.')} = {number_text(point.x).replace('inf', '∞')}"
         )
-        words.append(f"{plain(label)}: **{plain(at)}**, {point.mean:.3g}{plain(spread)}")
+        name = label.replace(curve.method, METHODS[curve.method].title, 1)
+        words.append(f"{plain(name)}: **{plain(at)}**, {point.mean:.3g}{plain(spread)}")
         runs += [r.run for r in rows if r.scored and r.cell.spec.method == curve.method and r.metrics.get(metric) in point.values][:1]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"Best {plain(metric_title(metric))}: " + " · ".join(words))
