@@ -56,12 +56,12 @@ def test_the_guard_goes_back_to_the_last_good_networks(squares, bad):
     with torch.no_grad():
         state.f.a.fill_(bad)
     assert method.ran_away(state)
-    rate = method.rate(state)
+    rates = method.rates(state)
     method.go_back(state)
     assert not method.ran_away(state)
     assert all(torch.equal(v, good[k]) for k, v in state.f.state_dict().items())
     assert float(state.restarts) == 1
-    assert method.rate(state) == pytest.approx(rate / 2)
+    assert method.rates(state) == pytest.approx((rates[0] / 2, rates[1] / 2))
     assert torch.isfinite(method.step(state)["dual loss"])
 
 

@@ -62,9 +62,9 @@ class NubOT(Rebalanced, OTICNN):
     default_steps: ClassVar[int] = 1500
     losses: ClassVar[tuple[Any, ...]] = (conjugate_loss, dual_loss, rescaling_loss)
 
-    # a first map must keep up with g: with the two inner steps of the plain pair S overshoots, and the weights of the target with it
+    # T must keep up with g: at equal rates and two inner steps S overshoots, its weights with it, and the run does not recover
     inner_steps: int = Field(6, ge=1, le=100, description="Steps of f for each step of g")
-    lr: float = Field(2e-3, gt=0, le=1, description="Learning rate at the start")
+    potential_share: float = Field(0.25, gt=0, le=1, description="Learning rate of g as a share of that of f")
     guard: float = Field(
         25.0, gt=1, description="Mean squared coordinate of an image, standardised; with a tenth of them beyond, the map has run away"
     )
@@ -119,8 +119,9 @@ class NubOT(Rebalanced, OTICNN):
         state.f_optimiser, state.g_optimiser = (adam(net, self.lr, betas) for net in (state.f, state.g))
         state.restarts = state.restarts + 1
 
-    def rate(self, state: Any) -> float:
-        return float(super().rate(state) / 2 ** min(float(state.restarts), MOST_HALVINGS))
+    def rates(self, state: Any) -> tuple[float, float]:
+        rate = super().rates(state)[0] / 2 ** min(float(state.restarts), MOST_HALVINGS)
+        return rate, rate * self.potential_share
 
     def held_batch(self, state: Any) -> Batch:
         """The held-out points with the shares that the averaged maps' plans give them."""

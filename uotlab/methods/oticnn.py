@@ -139,17 +139,18 @@ class OTICNN(Method):
             descend((f.gradient(x) - x).square().sum(1).mean(), f, optimiser)
             f.clamp_()
 
-    def rate(self, state: ConvexState) -> float:
-        """The learning rate of this step."""
-        return decayed(self.lr, state.step, self.lr_half)
+    def rates(self, state: ConvexState) -> tuple[float, float]:
+        """The learning rates of f and g in this step."""
+        rate = decayed(self.lr, state.step, self.lr_half)
+        return rate, rate
 
     def draw(self, state: ConvexState) -> tuple[Batch, dict[str, Tensor]]:
         """A batch of both sides, and losses to report; `rebalance` stands in for it."""
         return Batch.plain(state.batch(0, self.batch_size), state.batch(1, self.batch_size)), {}
 
     def step(self, state: ConvexState) -> dict[str, Tensor]:
-        for optimiser in (state.f_optimiser, state.g_optimiser):
-            set_lr(optimiser, self.rate(state))
+        for optimiser, rate in zip((state.f_optimiser, state.g_optimiser), self.rates(state), strict=True):
+            set_lr(optimiser, rate)
         batch, extra = self.draw(state)
         x, y = state.f.standard(batch.x), state.f.standard(batch.y)
         for _ in range(self.inner_steps):
