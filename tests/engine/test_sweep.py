@@ -3,6 +3,8 @@
 import csv
 import json
 import math
+import subprocess
+import sys
 import time
 
 import pytest
@@ -21,6 +23,7 @@ from uotlab.engine.sweep.summary import best_point, better_end, curves, mean_cos
 from uotlab.engine.sweep.table import table_of
 from uotlab.errors import InputError
 from uotlab.metrics.base import METRICS
+from uotlab.paths import ROOT
 from uotlab.penalty import rho_from_tau
 
 SMALL = {"width": 8, "depth": 1, "batch_size": 16}
@@ -35,7 +38,7 @@ def grid(seeds=(0,), steps=12, n=64, data=None, params=None, **axes):
     return make_sweep("toy", "gaussians", axes or {"lr": [0.01, 0.1]}, seeds, steps=steps, n=n, data=data or {}, params=params or {})
 
 
-def until(condition, seconds=30.0):
+def until(condition, seconds=90.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited too long"
@@ -160,6 +163,43 @@ def test_cancel_and_go_on_bit_for_bit_in_another_process(tmp_path):
         assert torch.equal(second.fitted(a.run).state.net.weight, whole.fitted(b.run).state.net.weight)
     second.close()
     whole.close()
+
+
+KILLED = """
+import sys
+from tests.engine import toy
+from uotlab.engine.runner import Engine
+from uotlab.engine.sweep.run import start
+from uotlab.engine.sweep.spec import SweepSpec
+sweep = start(Engine(sys.argv[1]), SweepSpec.model_validate_json(sys.argv[2]), "me", workers=1)
+while not sweep.rows()[0].step > 5:
+    pass
+print(sweep.id, flush=True)
+sweep.wait()
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_noticed_and_its_sweep_goes_on(engine):
+    spec = grid(steps=400, params={"nap": 0.01})
+    words = [sys.executable, "-c", KILLED, str(engine.store.folder), spec.model_dump_json()]
+    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        name = process.stdout.readline().strip()
+        sweep = find(engine, name)
+        assert sweep.state == "elsewhere"
+        with pytest.raises(InputError, match="Another process"):
+            sweep.begin()
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    sweep._recovered = -1000.0
+    assert sweep.state == "stopped"
+    assert [row.state for row in sweep.rows()] == ["interrupted", "waiting"]
+    sweep.begin(workers=2)
+    assert sweep.wait(60)
+    assert sweep.state == "done"
 
 
 def test_a_sweep_leaves_the_lab_free_and_is_one_a_session(engine, spec):

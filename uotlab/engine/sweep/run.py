@@ -27,6 +27,7 @@ from uotlab.errors import InputError
 SweepState = Literal["running", "stopping", "done", "stopped", "elsewhere"]
 ACTIVE = ("queued", "running")
 TRAINING = 0.8  #: share of a cell's work that is training; the rest is scoring
+RECOVER_SECONDS = 5.0  #: between two looks for processes that died
 LOOK_SECONDS = 0.4  #: between two looks at the store
 
 
@@ -75,6 +76,7 @@ class Sweep:
         self._lock = threading.Lock()
         self._rows: list[Row] = []
         self._looked = self._began = 0.0
+        self._recovered = -RECOVER_SECONDS
         self._before: dict[str, float] = {}  # shares when it was begun
 
     def run_id(self, cell: Cell) -> str:
@@ -111,11 +113,17 @@ class Sweep:
     def state(self) -> SweepState:
         if self.active:
             return "stopping" if self._stop.is_set() else "running"
-        rows = self.rows()
-        if all(row.settled for row in rows):
-            return "done"
-        mine = {r.run for r in rows if self.engine.known(r.run) is not None}
-        return "elsewhere" if any(row.state in ACTIVE and row.run not in mine for row in rows) else "stopped"
+        if not self._elsewhere():
+            return "done" if all(row.settled for row in self.rows()) else "stopped"
+        if time.monotonic() - self._recovered > RECOVER_SECONDS:  # the other process may have died meanwhile
+            self._recovered = time.monotonic()
+            if self.engine.store.recover():
+                self._looked = 0.0
+        return "elsewhere" if self._elsewhere() else "stopped"
+
+    def _elsewhere(self) -> bool:
+        """Whether another process works on a run of it."""
+        return any(row.state in ACTIVE and self.engine.known(row.run) is None for row in self.rows())
 
     @property
     def share(self) -> float:
