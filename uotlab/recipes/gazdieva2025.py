@@ -87,10 +87,10 @@ class ClassesUnbalanced(Gazdieva):
     picture = (
         "The same barycenters at small τ: modes only between classes that belong together, and samples of the too large class rejected."
     )
-    look = "At ρ = 0.35 the mode in the middle is gone: above goes to above, below to below. Move ρ to the right and it comes back."
+    look = "At ρ = 0.25 the mode in the middle is gone: above goes to above, below to below. Move ρ to the right and it comes back."
     topics = ("barycenters", "class shares", "discrete plans")
     query: ClassVar[Mapping[str, str]] = {
-        "solver": "sinkhorn", "data": "class-imbalance", "n": "500", "p.eps": "0.01", "p.rho1": "0.35", "p.rho2": "0.35",
+        "solver": "sinkhorn", "data": "class-imbalance", "n": "500", "p.eps": "0.01", "p.rho1": "0.25", "p.rho2": "0.25",
     }  # fmt: skip
     view = "plan-path"
     order = 73

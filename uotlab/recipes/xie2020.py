@@ -28,7 +28,7 @@ class Convergence(Proximal):
     picture = "Distance to the exact cost against iterations, both logarithmic, for IPOT with several inner steps L and for Sinkhorn."
     look = (
         "Sinkhorn's curves run level, at an error that only a smaller ε lowers. "
-        "IPOT's goes on down below them, although its β is as large as the largest ε."
+        "IPOT's goes on down in swings, although its β is as large as the largest ε."
     )
     query: ClassVar[Mapping[str, str]] = SETTING
     view = "plan-convergence"

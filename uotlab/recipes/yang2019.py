@@ -90,14 +90,14 @@ class Classes(Yang):
 class Digits(Yang):
     """The scaling recovers the class ratios of digits."""
 
-    title = "MNIST to imbalanced MNIST: the scaling finds the classes' ratios"
+    title = "MNIST to imbalanced MNIST: the scaling finds the classes"
     figure = "Figure 3b"
     picture = (
         "Box plots of the scaling factor by digit: about 1.5 for digits 0 to 3, which become more frequent, about 1 for 4 and 5, "
         "and below 1 for 6 to 9. Theirs works on pixels, this on 16 coordinates of the images' neighbour graph."
     )
     look = (
-        "A bar for each digit and a mark at its true ratio: nobody told the method the classes, and the bars rise to the marks. "
+        "A bar for each digit and a mark at its true ratio: nobody told the method the classes, yet the bars rise and fall with the marks, about half as far. "
         "Open the picture Images to see that each digit stays what it is."
     )
     topics = ("class shares", "digits", "growth")

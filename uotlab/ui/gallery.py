@@ -50,7 +50,7 @@ def paper_of(recipe: type[Recipe]) -> str:
 
 @cache
 def measured() -> dict[str, dict[str, float]]:
-    """What the runs behind the thumbnails took, by recipe: "seconds", and "steps" where there were any."""
+    """The seconds of one core that the runs behind the thumbnails took, by recipe."""
     path = THUMBNAILS / "runs.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
@@ -65,8 +65,9 @@ def _card(cls: type[Recipe]) -> None:
     if cls.thumbnail().exists():
         st.image(cls.thumbnail(), width="stretch", alt=f"{cls.title}: {cls.look}")
     st.markdown(f"**{plain(cls.title)}**")
-    if cls.paper:
-        st.caption(f"{paper_of(cls)}, {cls.figure}")
+    seconds = measured().get(cls.name, {}).get("seconds", 0)
+    took = [f"about {max(1, round(seconds))} s"] if cls.page == "lab" and seconds else []
+    st.caption(" · ".join([*([f"{paper_of(cls)}, {cls.figure}"] if cls.paper else []), *took]))
     st.markdown(cls.look)
     if cls.picture:
         with st.expander("In the paper"):
@@ -74,10 +75,8 @@ def _card(cls: type[Recipe]) -> None:
             st.caption(citation(cls.paper))
     st.space("stretch")
     with st.container(horizontal=True, vertical_alignment="center"):
-        seconds = measured().get(cls.name, {}).get("seconds")
-        took = f"About {max(1, round(seconds))} s on one core" if seconds else None
         if cls.run is not None or cls.starts:
-            pressed = st.button("Run it", icon=":material/play_arrow:", type="primary", key=f"run-{cls.name}", help=took)
+            pressed = st.button("Run it", icon=":material/play_arrow:", type="primary", key=f"run-{cls.name}")
         else:
             pressed = False
         _link(cls)
