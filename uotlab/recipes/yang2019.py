@@ -97,7 +97,8 @@ class Digits(Yang):
         "and below 1 for 6 to 9. Theirs works on pixels, this on 16 coordinates of the images' neighbour graph."
     )
     look = (
-        "A bar for each digit and a mark at its true ratio: nobody told the method the classes, yet the bars rise and fall with the marks, about half as far. "
+        "A bar for each digit and a mark at its true ratio: nobody told the method the classes, yet the bars rise and fall with them, "
+        "about half as far. "
         "Open the picture Images to see that each digit stays what it is."
     )
     topics = ("class shares", "digits", "growth")
