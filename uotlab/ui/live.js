@@ -262,14 +262,14 @@ class Live {
     const modebar = { bgcolor: "rgba(0,0,0,0)", color: "rgba(128,134,145,0.7)", activecolor: look.text, orientation: "h" };
     const uirevision = `${this.data.job} ${this.data.view}`;
     const narrow = this.root.clientWidth < NARROW;
-    if (narrow && layout.meta?.narrow) { // a view of several panels says how they stand on a phone
-      this.graph.style.height = `${layout.meta.panels * this.root.clientWidth}px`;
-      layout = { ...layout, ...layout.meta.narrow };
-    }
     const margin = narrow ? { ...(layout.margin ?? {}), l: 34, r: 6 } : layout.margin;
     const panels = narrow && layout.meta?.panels > 2 ? layout.meta.panels : 0;
-    this.graph.style.height = `${panels ? Math.max(300, Math.ceil(panels / 2) * PANEL) : this.height}px`;
-    if (panels) layout = this.stacked(layout);
+    // a view may say itself how its panels stand on a phone: one below the other, as high as wide
+    const own = narrow ? layout.meta?.narrow : undefined;
+    const height = own ? own.rows * this.root.clientWidth : panels ? Math.max(300, Math.ceil(panels / 2) * PANEL) : this.height;
+    this.graph.style.height = `${height}px`;
+    if (own) layout = { ...layout, ...own.layout };
+    else if (panels) layout = this.stacked(layout);
     return { ...layout, font, hoverlabel: hover, modebar, uirevision, margin, autosize: true, height: undefined, width: undefined };
   }
 

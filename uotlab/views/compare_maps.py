@@ -79,8 +79,8 @@ class CompareMapsView(View):
     def layout(self, arrays: Arrays, **_: Any) -> dict[str, Any]:
         shown = panels(arrays)
         layout = quiet_layout(margin={"l": 34, "r": 8, "t": 26, "b": 30}) | self._panels(arrays, shown, columns_of(len(shown)))
-        narrow = self._panels(arrays, shown, 1) if len(shown) > 1 else None
-        return layout | ({"meta": {"narrow": narrow, "panels": len(shown)}} if narrow else {})
+        narrow = {"rows": len(shown), "layout": self._panels(arrays, shown, 1)}  # on a phone
+        return layout | ({"meta": {"narrow": narrow}} if len(shown) > 1 else {})
 
     @staticmethod
     def _panels(arrays: Arrays, shown: list[int], columns: int) -> dict[str, Any]:
