@@ -8,7 +8,7 @@ import streamlit as st
 
 from uotlab.engine.runner import engine
 from uotlab.engine.sweep.picture import axis_title, metric_title
-from uotlab.engine.sweep.run import Row, Sweep, listed, start
+from uotlab.engine.sweep.run import Row, Sweep, find, listed, start
 from uotlab.engine.sweep.spec import SweepSpec, number_text
 from uotlab.engine.sweep.summary import Better, better_end, is_balance, metric_names, pick_metric
 from uotlab.engine.sweep.table import axes_text, table_of
@@ -152,7 +152,7 @@ def _earlier(sweep: Sweep | None) -> None:
 # ---- what moves ------------------------------------------------------------------------------------
 def _progress(name: str) -> None:
     """The bar, and the sentences of what went wrong."""
-    sweep = _again(name)
+    sweep = find(engine(), name)
     if sweep is None:
         return
     rows = sweep.rows()
@@ -177,12 +177,6 @@ def _progress(name: str) -> None:
     before, st.session_state["sweep_seen"] = st.session_state.get("sweep_seen"), _seen(sweep)
     if before and before != st.session_state["sweep_seen"]:  # not while the page itself is drawn: its new widgets would be lost
         st.rerun()  # the buttons or the menu of metrics change
-
-
-def _again(name: str) -> Sweep | None:
-    from uotlab.engine.sweep.run import find
-
-    return find(engine(), name)
 
 
 def _failures(rows: list[Row]) -> dict[str, list[str]]:
@@ -262,7 +256,7 @@ def _verdict(sweep: Sweep, metric: str | None, axis: str, end: Any) -> None:
 
 def _table(name: str) -> None:
     """One row a run."""
-    sweep = _again(name)
+    sweep = find(engine(), name)
     if sweep is None:
         return
     rows = sweep.rows()
