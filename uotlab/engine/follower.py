@@ -7,11 +7,16 @@ import time
 from functools import cached_property
 from typing import Any
 
+import torch
+
+from uotlab.costs import make_cost
 from uotlab.engine.background import background
 from uotlab.engine.references import Request
 from uotlab.engine.scoring import evaluation, fresh_draws, held_draws
 from uotlab.methods.base import Method, State
-from uotlab.metrics.base import Evaluation, Scores, evaluate
+from uotlab.metrics.base import Answers, Evaluation, Scores, evaluate
+from uotlab.metrics.reference import Question, discrete
+from uotlab.penalty import Penalty
 from uotlab.problem import Problem
 
 POINTS, SECONDS, SHARE = 1000, 1.0, 0.02  #: of the cheap metrics: points a side, least time between, most of the training thread's time
@@ -67,3 +72,14 @@ class Follower:
     def _slow_points(self) -> Any:
         draw = fresh_draws if self.problem.samplable else held_draws
         return draw(self.problem, SLOW_POINTS, seed=1)
+
+
+def score_something() -> None:
+    """Score a tiny problem: what is imported and compiled for it then does not hold up a training thread, which shares Python's lock."""
+    x = torch.randn(128, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    y, a = x.flip(0) + 1, torch.full((128,), 1 / 128, dtype=torch.float64)
+    cost, penalty = make_cost(None).calibrated(x, y), Penalty(1.0, 1.0)
+    best = discrete(Question(x, y, a, a, cost, ("kl", "kl"), penalty))
+    xi = best.xi.float().clamp(min=0.5)
+    answers = Answers(best.Tx, xi, xi, xi, xi)
+    evaluate(Evaluation(best.x, best.y, best.Tx, xi, xi, (1.0, 1.0), cost, penalty, reference=best, answers=answers))

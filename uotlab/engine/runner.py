@@ -17,6 +17,7 @@ import torch
 from uotlab.data.base import DATASETS
 from uotlab.engine.begin import check_spec, cpu_threads, devices, pick_device, use_threads
 from uotlab.engine.fitted import Fitted
+from uotlab.engine.follower import score_something
 from uotlab.engine.frames import Camera
 from uotlab.engine.job import Job, photograph, restore
 from uotlab.engine.spec import RunSpec
@@ -335,6 +336,7 @@ def warm_up() -> None:
     """Import now what the first run would otherwise wait for (seconds): every plug-in, and what optimisers pull in."""
     for registry in (METHODS, DATASETS, METRICS):
         len(registry)
+    score_something()
     weight = torch.zeros(1, requires_grad=True)
     torch.optim.Adam([weight])
     weight.square().sum().backward()
