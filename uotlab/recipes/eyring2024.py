@@ -152,8 +152,8 @@ class ICNNBalanced(Eyring):
     figure = "after Figure 3, top"
     picture = CELLS + "Streams of cells, where Ngn3 cells move to the wrong lineage because that one has grown."
     look = (
-        "The upper class has to fill three quarters with a quarter of the mass, so half of the lower class is pulled up. "
-        "Arrows that cross between the classes are the error that the paper's biologists saw."
+        "The upper class would have to fill three quarters of the target with a quarter of the mass, so the lower class is pulled up "
+        "out of its place. That is the error that the paper's biologists saw: cells of one lineage appear in another."
     )
     topics = ("class shares", "convex networks")
     run = RunSpec(method="oticnn", dataset="class-imbalance", steps=1500)
@@ -189,8 +189,8 @@ class MongeGapBalanced(Eyring):
         "A mixture with outliers stands in for the cells."
     )
     look = (
-        "Four modes go to four modes, and four small groups far to the right have to reach groups far to the left. "
-        "Their long arrows run across everything, and the map bends for them."
+        "Four modes go to four modes, but small groups far out on either side have to be served as well. "
+        "On the left a mode is smeared out towards far targets, on the right far points are dragged in and displace their neighbours."
     )
     topics = ("outliers", "Monge gap")
     run = RunSpec(method="otmg", dataset="outlier-mixture", steps=500)
@@ -206,8 +206,8 @@ class MongeGapUnbalanced(Eyring):
     figure = "after Figure 4"
     picture = MongeGapBalanced.picture
     look = (
-        "The same map with re-weighted batches: points of the far groups turn violet and tiny, so their arrows hardly count. "
-        "The four modes go to their neighbours, undisturbed."
+        "The same map with re-weighted batches: points of the far group turn violet and tiny, so they hardly count. "
+        "The four modes stay whole and go to their neighbours, undisturbed."
     )
     topics = ("outliers", "Monge gap")
     run = RunSpec(method="uotmg", dataset="outlier-mixture", params={"rho1": 0.1, "rho2": 0.1}, steps=500)

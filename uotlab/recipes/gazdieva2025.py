@@ -52,7 +52,7 @@ class Baseline(Gazdieva):
         "Arrows show which turn of the arm feeds which blob."
     )
     topics = ("barycenters", "shapes")
-    run = RunSpec(method="uotm", dataset="spiral-to-8gaussians", steps=4000)
+    run = RunSpec(method="uotm", dataset="spiral-to-8gaussians", steps=3000)
     view = "map"
     order = 71
 
@@ -87,7 +87,7 @@ class ClassesUnbalanced(Gazdieva):
     picture = (
         "The same barycenters at small τ: modes only between classes that belong together, and samples of the too large class rejected."
     )
-    look = "At ρ = 0.25 the mode in the middle is gone: above goes to above, below to below. Move ρ to the right and it comes back."
+    look = "At ρ = 0.25 the mode in the middle is almost gone: above goes to above, below to below. Move ρ to the right and it comes back."
     topics = ("barycenters", "class shares", "discrete plans")
     query: ClassVar[Mapping[str, str]] = {
         "solver": "sinkhorn", "data": "class-imbalance", "n": "500", "p.eps": "0.01", "p.rho1": "0.25", "p.rho2": "0.25",
