@@ -18,7 +18,7 @@ def test_a_deep_link_opens_the_filtered_gallery(page, fresh_server):
     page.wait_for_function(f"({PICTURES})().length >= 5 && ({PICTURES})().every(i => i.loaded)")
     pictures = page.evaluate(PICTURES)
     assert all(len(p["alt"]) > 30 for p in pictures)
-    page.get_by_role("button", name="Outliers").click()
+    page.locator(".st-key-topic button", has_text="Outliers").click()
     page.wait_for_function("document.querySelectorAll('[class*=st-key-card-]').length === 2")
     assert "topic=outliers" in page.url
 
@@ -37,7 +37,7 @@ def test_one_click_trains_and_shows_the_wanted_picture(page, server):
     open_gallery(page, server)
     page.locator(".st-key-run-eyring-2g button").click()
     page.locator(".st-key-live .main-svg").first.wait_for()
-    page.get_by_role("radio", name="Trajectories").wait_for()
+    page.get_by_text("Trajectories", exact=True).wait_for()
     page.wait_for_function("document.querySelector('[role=radio][aria-checked=true]')?.innerText === 'Trajectories'")
     assert "job=" in page.url
     page.locator(".st-key-stop button").click()
