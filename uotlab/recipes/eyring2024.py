@@ -169,8 +169,8 @@ class ICNNUnbalanced(Eyring):
     figure = "after Figure 3, bottom"
     picture = CELLS + "The same streams with the unbalanced map: Ngn3 cells now move to their own lineage."
     look = (
-        "Batches re-weighted by an unbalanced plan leave the map free to go straight across. "
-        "The upper class is drawn larger and red, as it grows; the lower one shrinks."
+        "Batches re-weighted by an unbalanced plan leave most of the lower class where it belongs, and violet: it shrinks. "
+        "A smooth convex map still has a few strays between the classes; the balanced one pulls the whole class up."
     )
     topics = ("class shares", "convex networks", "growth")
     run = RunSpec(method="uoticnn", dataset="class-imbalance", params={"rho1": 0.3, "rho2": 0.3}, steps=1500)

@@ -42,7 +42,7 @@ class DensityGaussians(Spot):
         "It is a slanted ridge; raise eps and it becomes broader."
     )
     topics = ("matched pairs", "maps on a line")
-    run = RunSpec(method="spotflow", dataset="line-densities", steps=1500)
+    run = RunSpec(method="spotflow", dataset="line-densities", steps=1000)
     view = "joint-density"
     order = 61
 

@@ -27,8 +27,8 @@ class Stochastic(Yang):
         "This is the second row, trained."
     )
     look = (
-        "Two source blobs face four target blobs, and with its noise z the map sends each source point to two places. "
-        "Set the noise to 0: each blob can then only be cut in two."
+        "Two source blobs face four target blobs, and with its noise z the map spreads every source point over the two opposite; "
+        "small green points are several images of one point. Set the noise to 0: each blob can then only be cut in two."
     )
     topics = ("growth", "stochastic maps")
     run = RunSpec(
