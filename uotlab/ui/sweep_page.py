@@ -51,8 +51,8 @@ def show(spec: SweepSpec) -> None:
     st.markdown(f"**{plain(_title(sweep.spec))}**")
     st.session_state["sweep_seen"] = ""  # the bar says what it saw
     st.fragment(_progress, run_every=REFRESH if sweep.state in BUSY else None)(sweep.id)
-    _picture(sweep)
-    st.fragment(_table, run_every=2 * REFRESH if sweep.state in BUSY else None)(sweep.id)
+    chosen = _picture(sweep)
+    st.fragment(_table, run_every=2 * REFRESH if sweep.state in BUSY else None)(sweep.id, *chosen)
 
 
 def _title(spec: SweepSpec) -> str:
@@ -194,8 +194,8 @@ def duration(seconds: float) -> str:
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _picture(sweep: Sweep) -> None:
-    """Which metric, along which axis, and the picture."""
+def _picture(sweep: Sweep) -> tuple[str | None, str, Better]:
+    """The picture; returns which metric, along which axis, and which end is the good one."""
     rows, spec = sweep.rows(), sweep.spec
     names = metric_names(rows)
     metric = None
@@ -213,7 +213,7 @@ def _picture(sweep: Sweep) -> None:
     key = f"sweep {owner()} {sweep.id} {metric} {axis} {end}"
     live(gather(key, lambda: SweepPicture(sweep, metric, axis, end)), "sweep", options, key="sweep-live", state="still", views=("sweep",))
     st.caption(VIEWS["sweep"].summary)
-    _verdict(sweep, metric, axis, end)
+    return metric, axis, end
 
 
 def _wanted(rows: list[Row]) -> str | None:
@@ -228,7 +228,7 @@ def _remember_metric() -> None:
     st.query_params["metric"] = st.session_state["sweep_metric"]
 
 
-def _verdict(sweep: Sweep, metric: str | None, axis: str, end: Any) -> None:
+def _verdict(sweep: Sweep, metric: str | None, axis: str, end: Better) -> None:
     """The chosen value of each method in words, and a way to see those runs side by side."""
     if metric is None or end == "neither":
         if metric is not None:
@@ -254,13 +254,13 @@ def _verdict(sweep: Sweep, metric: str | None, axis: str, end: Any) -> None:
             compare_link("Compare these runs", runs[:8])
 
 
-def _table(name: str) -> None:
-    """One row a run."""
+def _table(name: str, metric: str | None, axis: str, end: Better) -> None:
+    """The best of each method, and one row a run."""
     sweep = find(engine(), name)
     if sweep is None:
         return
+    _verdict(sweep, metric, axis, end)
     rows = sweep.rows()
-    metric = st.session_state.get("sweep_metric")
     cells = [
         {
             "method": METHODS[row.cell.spec.method].title,
