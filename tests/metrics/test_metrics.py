@@ -105,3 +105,14 @@ def test_knn_kl_says_nothing_on_points_drawn_many_times():
     assert METRICS["knn-kl"]()(scored(x, y, x + 1))
     assert METRICS["knn-kl"]()(scored(x[rows], y, x[rows] + 1)) == {}
     assert METRICS["knn-kl"]()(scored(x, y[rows], x + 1)) == {}
+
+
+def test_matches_cost_what_their_pairs_do():
+    """Three points of a right triangle with legs 3 and 4: 9 + 16 + 25 for the squared cost; no matches, no number."""
+    points = tuple(torch.tensor([p]).expand(5, 2) for p in ([0.0, 0.0], [3.0, 0.0], [0.0, 4.0]))
+    x = gaussian(5, 2)
+    values = evaluate(scored(x, x, x, pairs=points, truth={"optimal_cost": {"sqeuclidean": 40.0}}))
+    assert values["pair cost"] == pytest.approx(50)
+    assert values["pair cost error"] == pytest.approx(0.25)
+    assert "pair cost error" not in evaluate(scored(x, x, x, pairs=points[:2], truth={"optimal_cost": {"euclidean": 1.0}}))
+    assert "pair cost" not in evaluate(scored(x, x, x))

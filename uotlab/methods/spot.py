@@ -9,7 +9,12 @@ its barycentric projection E[G_2(z) | G_1(z) = x], a third network regressed on 
 Notation: eta weighs the marginals against the mean cost, in units of the data's spread, as the thesis' eta does at c = |x-y|; the whole
 loss is divided by it, so that learning rates mean the same for all eta. Where c has slope L in each point, eta > L is exact: W1 charges
 more for a point misplaced than the cost can save.
-Differs from the thesis: eta is kept for m > 2 (its display drops it).
+Differs from the thesis: eta is kept for m > 2 (its display drops it), and counts each point's m - 1 pairs. Critics sort pairs of units
+(maxmin) instead of leaking, which loses slope. So a small eta holds the marginals, and the cost is felt: with the thesis' 1e4 parts
+are right long before they are matched. As there: eta=1e4, critic_activation="leaky_relu", width=8, critic_width=8, critic_depth=1,
+beta2=.999, batch_size=100, ema=0.
+Measured: between the thesis' Gaussians, W1 = 5, from a random start at the defaults over seeds 0, 1, 2 the matches cost 4.990, 4.996,
+4.993, within .2% (thesis: .6 to .3%); at eta = 30, 3000 steps, 5.05 and 5.34. The least cost of three Gaussians is met within .3%.
 Reference: xie2019scalable, eq. (6), Algorithm 1; gangbo1998optimal, eq. (1.3), for the cost of more than two.
 """
 
