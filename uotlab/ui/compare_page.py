@@ -53,9 +53,10 @@ def show() -> None:
         _empty()
         return
     _wait(runs)
-    _out(runs)
     busy = any(run.job.state in ACTIVE or waits(run) for run in runs)
-    st.session_state["compare_seen"] = ""  # the table says what it saw
+    # what this page is drawn for; the tables ask for the page anew when it has changed
+    st.session_state["compare_seen"], st.session_state["compare_drawing"] = _seen(runs), True
+    _out(runs)
     st.fragment(_table, run_every=REFRESH if busy else None)([run.job.id for run in runs])
     _curves(runs)
     _maps(runs)
@@ -157,8 +158,8 @@ def _table(ids: list[str]) -> None:
     for run in runs:
         if run.job.state == "failed" and run.job.error:
             st.error(f"{plain(run.name)}: {plain(run.job.error)}")
-    before, st.session_state["compare_seen"] = st.session_state.get("compare_seen"), _seen(runs)
-    if before and before != st.session_state["compare_seen"]:  # not while the page itself is drawn: its new widgets would be lost
+    drawing = st.session_state.pop("compare_drawing", False)  # not while the page itself is drawn: its new widgets would be lost
+    if not drawing and _seen(runs) != st.session_state.get("compare_seen"):
         st.rerun()  # a run began or ended, or there are new curves
 
 

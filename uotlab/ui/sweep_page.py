@@ -34,6 +34,9 @@ BEST = {"as the metric says": None, "lowest": "lower", "highest": "higher", "no 
 def show(spec: SweepSpec) -> None:
     """Everything right of the side panel."""
     sweep = kept.watched()
+    busy = sweep is not None and sweep.state in BUSY
+    # what this page is drawn for; a part that refreshes itself asks for the page anew when it has changed
+    st.session_state["sweep_seen"], st.session_state["sweep_drawing"] = _seen(sweep) if sweep is not None else "", True
     with st.container(horizontal=True, vertical_alignment="center", key="sweep-head"):
         _buttons(sweep, spec)
         share(spec)
@@ -49,10 +52,9 @@ def show(spec: SweepSpec) -> None:
     if sweep.spec != spec:
         _offer(sweep)
     st.markdown(f"**{plain(_title(sweep.spec))}**")
-    st.session_state["sweep_seen"] = ""  # the bar says what it saw
-    st.fragment(_progress, run_every=REFRESH if sweep.state in BUSY else None)(sweep.id)
+    st.fragment(_progress, run_every=REFRESH if busy else None)(sweep.id)
     chosen = _picture(sweep)
-    st.fragment(_table, run_every=2 * REFRESH if sweep.state in BUSY else None)(sweep.id, *chosen)
+    st.fragment(_table, run_every=2 * REFRESH if busy else None)(sweep.id, *chosen)
 
 
 def _title(spec: SweepSpec) -> str:
@@ -174,8 +176,8 @@ def _progress(name: str) -> None:
         st.warning(plain(sweep.note), icon=":material/info:")
     for sentence, labels in _failures(rows).items():
         st.error(f"{plain(', '.join(labels[:3]))}{f' and {len(labels) - 3} more' if len(labels) > 3 else ''}: {plain(sentence)}")
-    before, st.session_state["sweep_seen"] = st.session_state.get("sweep_seen"), _seen(sweep)
-    if before and before != st.session_state["sweep_seen"]:  # not while the page itself is drawn: its new widgets would be lost
+    drawing = st.session_state.pop("sweep_drawing", False)  # not while the page itself is drawn: its new widgets would be lost
+    if not drawing and _seen(sweep) != st.session_state.get("sweep_seen"):
         st.rerun()  # the buttons or the menu of metrics change
 
 
