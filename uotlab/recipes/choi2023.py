@@ -143,7 +143,7 @@ class Weights(Choi):
     )
     topics = ("maps on a line", "sweeps")
     query: ClassVar[Mapping[str, str]] = {
-        "methods": "uotm", "data": "p-to-q", "grid.rho": "0.3,1,3,10,30", "seeds": "0", "steps": "1500", "metric": "knn-kl",
+        "methods": "uotm", "data": "p-to-q", "grid.rho": "0.3,1,3,10,30", "seeds": "0", "steps": "1500", "metric": "kl",
     }  # fmt: skip
     view = "sweep"
     starts = True

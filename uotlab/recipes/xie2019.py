@@ -106,8 +106,8 @@ class Three(Spot):
     figure = "Thesis, Section 3.3"
     picture = "No picture, a formula: one generator with a part for each marginal, and the sum of costs over all pairs of parts."
     look = (
-        "One generator makes triples, a point for each of three Gaussians, and the cost couples all pairs. "
-        "Triangles join the points of a triple; their means, an option of the picture, are points of the barycenter."
+        "One generator makes triples, a point for each of three Gaussians of different spread, and the cost couples all pairs. "
+        "Thin lines join the triples; switch the mean on: the means of the triples are the three clouds' barycenter."
     )
     topics = ("matched pairs", "barycenters")
     run = RunSpec(method="spot", dataset="three-gaussians", steps=2000)

@@ -1,6 +1,7 @@
 """Yang and Uhler's figures: maps that may split, prices of growth, classes re-weighted.
 
-Reference: yang2019scalable, Figures 1 to 4. Figures 5 and 6 need faces and cells.
+Reference: yang2019scalable, Figures 1 to 4. Figures 5 and 6 need faces and cells,
+3c coordinates in which dimmed digits keep their class.
 """
 
 from collections.abc import Mapping
@@ -105,26 +106,6 @@ class Digits(Yang):
     run = RunSpec(method="ubgan", dataset="mnist-imbalance", data={"scheme": "three-level"}, params={"rho1": 0.3, "rho2": 0.3}, steps=3000)
     view = "scaling"
     order = 13
-
-
-@RECIPES.register("yang-3c")
-class Dimmed(Yang):
-    """The same with a drift of brightness."""
-
-    title = "MNIST to dimmed MNIST: drift and growth at once"
-    figure = "Figure 3c"
-    picture = (
-        "The same box plots where the target is darker as well: the scaling still follows the classes, "
-        "although every image has to change. Theirs works on pixels, this on principal components."
-    )
-    look = (
-        "The map takes care of the brightness, the scaling of the shares: digits 0 to 3 rise above 1 and 6 to 9 fall below. "
-        "The bars stay nearer to 1 than the marks, since classes overlap in these coordinates."
-    )
-    topics = ("class shares", "digits", "growth")
-    run = RunSpec(method="ubgan", dataset="mnist-dimmed", params={"rho1": 0.3, "rho2": 0.3}, steps=3000)
-    view = "scaling"
-    order = 14
 
 
 @RECIPES.register("yang-4")
