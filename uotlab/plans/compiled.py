@@ -140,10 +140,10 @@ def sources() -> str:
 
 def compile_into(namespace: dict[str, Any], names: Iterable[str]) -> None:
     """Replaces functions of a module's globals by their compiled forms: seconds the first time on a machine, then a fraction of one."""
-    from numba.core import types
-    from numba.extending import overload
+    with _lock:  # over the import too: a second thread would find numba half imported
+        from numba.core import types
+        from numba.extending import overload
 
-    with _lock:
         here = globals()
         if not hasattr(here["exp32"], "py_func"):
             for name in (*SHARED[:4], SHARED[-1]):
