@@ -3,7 +3,6 @@
 import difflib
 from collections.abc import Iterable
 
-
 MOST_NAMES = 16  #: names that a sentence lists
 
 
