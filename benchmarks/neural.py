@@ -106,8 +106,8 @@ def table(done: list[tuple[tuple[str, str, int, dict[str, Any]], dict[str, float
         for label, found in rows.items():
             cells = []
             for key in SHOWN[problem]:
-                values = [v[key] for v in found if key in v]
-                shown = f"{statistics.median(values):.3g} ({', '.join(f'{v:.3g}' for v in values)})" if values else "–"
+                read = [v[key] for v in found if key in v]
+                shown = f"{statistics.median(read):.3g} ({', '.join(f'{v:.3g}' for v in read)})" if read else "–"
                 cells.append(shown)
             took = [v for v in found if v]
             seconds = f"{max(v['seconds'] for v in took):.0f} ({max(v['cpu'] for v in took):.0f})" if took else "failed"
