@@ -126,8 +126,8 @@ def test_methods_for_two_marginals_take_the_first_two(name):
 
 @pytest.mark.slow
 def test_the_distance_of_two_gaussians_is_recovered():
-    """W1 = 5 between the thesis' Gaussians, from a random start; a tenth of the default steps and a looser bound."""
-    fitted = uotlab.fit("spot", uotlab.load("shifted-gaussians", n=20_000), 1500, device="cpu", cost="euclidean", width=32, critic_width=32)
+    """W1 = 5 between the thesis' Gaussians, from a random start; a quarter of the default steps and a looser bound."""
+    fitted = uotlab.fit("spot", uotlab.load("shifted-gaussians", n=20_000), 1000, device="cpu", cost="euclidean")
     scores = fitted.evaluate(4000, reference=False)
     assert scores["pair cost error"] < 0.03
     x, y = fitted.sample_pairs(4000)

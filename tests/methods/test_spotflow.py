@@ -97,7 +97,7 @@ def test_the_entropic_plan_between_gaussians_is_recovered():
 
     Reference: janati2020entropic, Theorem 1, at sigma² = eps/2.
     """
-    fitted = uotlab.fit("spotflow", uotlab.load("line-densities", n=20_000), 400, device="cpu", width=32)
+    fitted = uotlab.fit("spotflow", uotlab.load("line-densities", n=20_000), 800, device="cpu", width=32)
     x, y = fitted.sample_pairs(20_000)
     eps = fitted.method.eps * fitted.state.cost.scale
     C = np.cov(x[:, 0], y[:, 0])

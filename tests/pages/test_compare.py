@@ -73,6 +73,15 @@ def test_an_empty_comparison_says_what_to_do(token):
     assert "Choose two or more runs above" in words(at)
 
 
+def test_runs_that_read_the_same_stay_two(token):
+    first, second = trained(token, "twin"), trained(token, "twin")
+    at = opened("compare", token, runs=f"{first.id},{second.id}")
+    assert len(set(at.multiselect(key="c.runs").options)) == 2
+    at.toggle(key="compare_all").set_value(True).run()
+    assert not at.exception
+    assert at.multiselect(key="c.runs").value == [first.id, second.id]
+
+
 def test_runs_are_chosen_in_the_menu_and_kept_in_the_address(token):
     first, second = trained(token, "first", rho=1.0), trained(token, "second", rho=5.0)
     at = opened("compare", token)

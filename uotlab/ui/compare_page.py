@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from uotlab.engine.runner import engine
+from uotlab.engine.store import Record
 from uotlab.engine.sweep.summary import better_end
 from uotlab.ui import compare_runs as kept
 from uotlab.ui.compare_runs import (
@@ -76,18 +77,33 @@ def _menu(known: Sequence[str]) -> None:
     if not options:
         return
 
-    def words(name: str) -> str:
-        record = mine.get(name) or engine().store.get(name)
-        return f"{record.name} · {record.state}" if record is not None else name[:8]
+    labels = unique([_words(mine.get(name) or engine().store.get(name), name) for name in options])
+    shown = dict(zip(options, labels, strict=True))
 
     def picked() -> None:
         kept.remember(st.session_state["c.runs"])
 
     st.session_state["c.runs"] = list(known)  # the address says which; the menu follows it
     st.multiselect(
-        "Runs", options, key="c.runs", format_func=words, max_selections=MOST, placeholder="Choose runs to compare",
+        "Runs", options, key="c.runs", format_func=shown.__getitem__, max_selections=MOST, placeholder="Choose runs to compare",
         label_visibility="collapsed", on_change=picked,
     )  # fmt: skip
+
+
+def _words(record: Record | None, name: str) -> str:
+    return f"{record.name} · {record.state}" if record is not None else name[:8]
+
+
+def unique(labels: Sequence[str]) -> list[str]:
+    """Labels with a number behind those that come again: a menu takes runs that read the same for one."""
+    found: list[str] = []
+    for label in labels:
+        again, most = label, 1
+        while again in found:
+            most += 1
+            again = f"{label} ({most})"
+        found.append(again)
+    return found
 
 
 def _empty() -> None:
