@@ -20,13 +20,8 @@ from uotlab.penalty import Penalty
 from uotlab.problem import Problem
 
 POINTS, SECONDS, SHARE = 1000, 1.0, 0.02  #: of the cheap metrics: points a side, least time between, most of the training thread's time
-SLOW_POINTS, SLOW_REFERENCE, SLOW_SECONDS, SLOW_SHARE = (
-    1000,
-    2000,
-    10.0,
-    0.1,
-)  #: of the others; the share is of the background thread's time
-
+# of the others: points a side, most of the reference's, least seconds between two, and the most of the background thread's time
+SLOW_POINTS, SLOW_REFERENCE, SLOW_SECONDS, SLOW_SHARE = 1000, 2000, 10.0, 0.1
 SLOW_ASKING = 0.01  #: most of the training thread's time that asking for the others' answers may take
 
 
