@@ -5,13 +5,10 @@ import re
 
 import pytest
 
-playwright = pytest.importorskip("playwright.sync_api")
-PlaywrightTimeout = playwright.TimeoutError
-
 pytestmark = pytest.mark.browser
 MAPS = ".st-key-compare-live-maps .js-plotly-plot"
 CURVES = ".st-key-compare-live-curves .js-plotly-plot"
-LONG = 120_000  #: ms; four runs and their scores on a busy machine
+LONG = 170_000  #: ms; four runs and their scores on a busy machine
 PICTURE = ".st-key-sweep-live .js-plotly-plot"
 SWEEP = "?methods=uotm&data=gaussians&grid.rho=1,inf&seeds=0,1&steps={steps}&n=64&p.width=8&p.depth=1&p.batch_size=16"
 
@@ -43,12 +40,7 @@ def start_runs(page, server, count=2):
 def test_a_sweep_fills_its_picture_and_leads_to_the_comparison(page, server):
     page.goto(f"{server}/sweep{SWEEP.format(steps=30)}")
     click(page, "sweep_start")
-    finished = page.get_by_text("4 of 4 runs done")
-    try:
-        finished.wait_for(timeout=LONG)
-    except PlaywrightTimeout:  # seen once, cause unknown: is a page that is opened anew right?
-        page.reload()
-        finished.wait_for(timeout=LONG)
+    page.get_by_text("4 of 4 runs done").wait_for(timeout=LONG)
     drawn(page, PICTURE, "g._fullData.some(t => t.mode === 'lines+markers' && t.x.length === 2)")
     assert any(name.startswith("UOTM") for name in names(page, PICTURE))
     assert "sweep=" in page.url

@@ -116,6 +116,16 @@ def test_every_cell_is_a_scored_run_in_the_store(engine):
     assert torch.equal(engine.fitted(rows[1].run).state.net.weight, fitted.state.net.weight)
 
 
+def test_the_end_is_no_stop_to_one_who_looked_just_before(engine, monkeypatch):
+    """An older look lacks the last score: the page would offer to resume, and refresh itself no more."""
+    monkeypatch.setattr("uotlab.engine.sweep.run.LOOK_SECONDS", 1e6)
+    sweep = start(engine, grid(rho=[1.0]), "me")
+    assert not all(row.settled for row in sweep.rows())
+    sweep._thread.join(60)
+    assert sweep.state == "done"
+    assert all(row.scored for row in sweep.rows())
+
+
 def test_a_failure_is_a_sentence_and_the_sweep_goes_on(engine):
     sweep = start(engine, grid(fail_at=[3, 0]), "me", workers=1)
     assert sweep.wait(60)

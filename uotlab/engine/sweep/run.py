@@ -4,6 +4,7 @@ The store has one small file a sweep, `sweeps/<id>.json`; all numbers are those 
 """
 
 import json
+import math
 import os
 import secrets
 import threading
@@ -118,7 +119,7 @@ class Sweep:
         if time.monotonic() - self._recovered > RECOVER_SECONDS:  # the other process may have died meanwhile
             self._recovered = time.monotonic()
             if self.engine.store.recover():
-                self._looked = 0.0
+                self._looked = -math.inf
         return "elsewhere" if self._elsewhere() else "stopped"
 
     def _elsewhere(self) -> bool:
@@ -165,7 +166,7 @@ class Sweep:
         if self.active:
             return
         self.engine.store.recover()
-        self._looked = 0.0
+        self._looked = -math.inf
         if self.state == "elsewhere":
             raise InputError("Another process works on this sweep; its results appear here as they come.")
         self._began, self._before = time.monotonic(), {row.run: row.share for row in self.rows()}
@@ -183,6 +184,9 @@ class Sweep:
                     run_locally(self, todo, self._stop, workers)
             except Exception as error:
                 self.note = str(error) if isinstance(error, InputError) else f"The sweep ended early: {error}"
+            finally:
+                with self._lock:  # an older look would take the end for a stop: the last run's score is not in it
+                    self._looked = -math.inf
 
         self.workers = workers or default_workers(self.spec.device)
         self._thread = threading.Thread(target=work, name="uotlab-sweep", daemon=True)
@@ -198,7 +202,7 @@ class Sweep:
             self._thread.join(timeout)
             if self._thread.is_alive():
                 return False
-        self._looked = 0.0
+        self._looked = -math.inf
         return True
 
     def delete(self) -> None:
