@@ -31,7 +31,8 @@ ABILITIES: dict[str, Any] = {
     "sample_pairs": HasJoint,
     "log_density": HasJointDensity,
 }
-CHUNK = 8192
+CHUNK = {"cpu": 2048}  #: rows at once: activations of as many fit into a core's second-level cache
+CHUNK_ELSEWHERE = 65_536
 
 
 @contextmanager
@@ -65,6 +66,7 @@ def require(method: Method, ability: str) -> None:
         raise InputError(f"{method.name} has no {ability}, only {has}; {way_out}.")
 
 
-def chunked(call: Callable[[Tensor], Tensor], x: Tensor, device: torch.device, chunk: int = CHUNK) -> Tensor:
+def chunked(call: Callable[[Tensor], Tensor], x: Tensor, device: torch.device, chunk: int | None = None) -> Tensor:
     """`call` on rows of x in chunks on the run's device; the result on the CPU."""
+    chunk = chunk or CHUNK.get(device.type, CHUNK_ELSEWHERE)
     return torch.cat([call(part.to(device)).detach().cpu() for part in x.split(chunk)])

@@ -41,6 +41,7 @@ CLOUDS, CLOUD_SIZE = 64, 16
 IMAGES = 40
 CLASSES = 64  #: a label column with more values than this is no class
 PATH_SHARE = 0.02  #: at most this share of the time goes into trajectories and clouds
+ZETA_SECONDS = 1.0  #: in moving pictures of more than LIVE points the target's scaling is asked for this often: few views show it
 
 Arrays = dict[str, np.ndarray]
 
@@ -103,6 +104,7 @@ class Camera:
         self._still: int | None = None  # points a side at rest
         self._per_point = 0.0  # s, of the newest frame
         self._follower = Follower(method, state, problem, request)
+        self._zeta: tuple[Scene, np.ndarray, float] | None = None  # of which scene, and until when it stays
         self._path: Arrays = {}
         self._path_due = 0.0
         self._ratio = _true_ratio(problem, self._classes.get("x_label", ()))
@@ -155,12 +157,19 @@ class Camera:
                 if self._ratio is not None:
                     arrays["true_ratio"] = self._ratio
         if isinstance(method, HasTargetScaling):
-            arrays["zeta"] = self._ask(method.target_scaling, scene.y_tensor)
+            arrays["zeta"] = self._target_scaling(method, scene, still)
         if len(scene.image_rows):
             arrays["Tx_image"] = _decoded(self.problem, Tx[scene.image_rows])
             if "xi" in arrays:
                 arrays["xi_image"] = np.ascontiguousarray(arrays["xi"][scene.image_rows])
         return arrays
+
+    def _target_scaling(self, method: HasTargetScaling, scene: Scene, still: bool) -> np.ndarray:
+        now = time.perf_counter()
+        if self._zeta is None or self._zeta[0] is not scene or still or now >= self._zeta[2]:
+            wait = ZETA_SECONDS if len(scene.y) > LIVE else 0.0
+            self._zeta = (scene, self._ask(method.target_scaling, scene.y_tensor), now + wait)
+        return self._zeta[1]
 
     def _sometimes(self, scene: Scene, still: bool) -> Arrays:
         """Trajectories and clouds: at rest and every few seconds; in between the former ones stay."""

@@ -19,7 +19,7 @@ Outcome = Literal["done", "paused", "stopped"]
 Publish = Callable[[int, Mapping[str, float], bool], None]
 
 FRAME_SECONDS = 0.07  #: wall time between two looks at a run
-FRAME_SHARE = 0.1  #: at most this share of the time goes into looks
+FRAME_SHARE = 0.2  #: at most this share of the time goes into looks: about 8% on a free core, more where a browser draws on the same ones
 LARGE_SHARE = 0.5  #: and this much when more than SHOWN points are asked for: the picture is what is wanted then
 SHOWN = 1000  #: points a side in a moving picture
 CHECKPOINT_SECONDS = 20.0

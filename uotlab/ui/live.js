@@ -71,6 +71,7 @@ class Live {
     if (address !== this.address) {
       this.address = address;
       this.since = "";
+      this.next = undefined;
       this.request?.abort();
     }
     if (this.data?.job !== data.job) { this.told = ""; this.status = {}; }
@@ -93,6 +94,13 @@ class Live {
     return fetch(`${path}?${this.query(more)}`, { signal: this.request.signal, credentials: "same-origin" });
   }
 
+  // the next frame is asked for while this one is drawn: it is then there, or on its way, when drawing ends
+  ahead({ pulse: since, signature: have, layout_id: layout, state }) {
+    if (state !== "running" || !this.data?.job) return;
+    this.next = this.get("/live/frame", { since, have, layout });
+    this.next.catch(() => {}); // told where it is awaited
+  }
+
   async run() {
     while (this.alive) {
       const hidden = document.hidden || !this.onscreen || !this.root.isConnected || this.graph.offsetParent === null;
@@ -111,7 +119,9 @@ class Live {
 
   async turn(address) {
     const first = !this.signature || this.drawn !== address;
-    const reply = await this.get("/live/frame", { since: this.since, have: this.signature ?? "", layout: this.layoutId ?? "" });
+    const asked = this.next ?? this.get("/live/frame", { since: this.since, have: this.signature ?? "", layout: this.layoutId ?? "" });
+    this.next = undefined;
+    const reply = await asked;
     if (reply.status === 204) return;
     if (!reply.ok) return this.refused(reply);
     const body = await reply.arrayBuffer();
@@ -120,12 +130,19 @@ class Live {
     const header = JSON.parse(new TextDecoder().decode(new Uint8Array(body, 4, length)));
     if (header.stale || (header.signature && first && !this.graph._fullLayout)) return this.whole(address);
     if (header.signature) {
+      if (!first) this.ahead(header);
       await painted();
-      if (this.graph._dragging) return;
+      if (this.graph._dragging) return this.forget();
       await this.draw(header, body, 4 + length);
       this.bytes += body.byteLength;
     }
     this.took(header, address);
+  }
+
+  // let go of the frame asked for ahead: the one before it was never drawn
+  forget() {
+    this.next = undefined;
+    this.request?.abort();
   }
 
   async whole(address) {
