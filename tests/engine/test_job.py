@@ -117,6 +117,31 @@ def test_queue_positions_and_limits(engine, spec):
     assert {j.id for j in engine.jobs("someone else")} == {other.id}
 
 
+def test_a_job_beside_another_trains_at_the_same_time(engine, spec):
+    first, beside = engine.submit(spec(**SLOW), "me"), engine.submit(spec(**SLOW), "me", beside=True)
+    until(lambda: first.step > 0 and beside.step > 0)
+    assert first.state == beside.state == "running"
+    waiting = [engine.submit(spec(**SLOW), "me") for _ in range(3)]  # it takes no place in the queue
+    assert [j.position for j in waiting] == [1, 2, 3]
+    with pytest.raises(InputError, match="runs beside another"):
+        engine.submit(spec(), "me", beside=True)
+    for job in (first, beside):
+        job.pause()
+    assert first.wait(20)
+    assert beside.wait(20)
+    steps = first.step, beside.step
+    for job in (first, beside):
+        job.step_once()
+    until(lambda: first.state == beside.state == "paused")
+    assert (first.step, beside.step) == (steps[0] + 1, steps[1] + 1)
+    beside.resume()
+    until(lambda: beside.step > steps[1] + 1)
+    for job in (first, beside, *waiting):
+        job.stop()
+    assert beside.wait(20)
+    assert beside.state == "stopped"
+
+
 def test_a_paused_job_holds_its_device_for_a_while_only(engine, spec, monkeypatch):
     monkeypatch.setattr(runner, "HOLD_SECONDS", 0.6)
     job = engine.submit(spec(**SLOW), "me")

@@ -54,6 +54,7 @@ class Job:
         self.seconds = record.seconds
         self.metrics: Mapping[str, float] = record.metrics
         self.notes: Mapping[str, str] = record.notes  #: by metric, what its number cannot tell, or why there is none
+        self.beside = False  #: watched beside another run, and trained at the same time
         self.unattended = False  #: a cell of a sweep: nobody need watch it, and it takes no place in a session's queue
         self._name = record.name
         self._engine = engine
@@ -95,6 +96,11 @@ class Job:
     def eta_seconds(self) -> float | None:
         speed = self.steps_per_second
         return (self.steps_total - self.step) / speed if speed else None
+
+    @property
+    def lane(self) -> tuple[str, bool]:
+        """Where it waits for its turn."""
+        return self.device, self.beside
 
     @property
     def position(self) -> int | None:

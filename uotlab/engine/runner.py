@@ -2,6 +2,7 @@
 
 A paused job keeps its device for `HOLD_SECONDS`, so that pause and step can be pressed in turn while others wait;
 then the next in the queue may start, and the paused one goes on, before new jobs, when the device is free again.
+A job that is watched beside another has a lane of its own on the device, so that both move at the same time.
 """
 
 import atexit
@@ -30,6 +31,7 @@ HOLD_SECONDS = 60.0
 QUEUED_MOST = 3  #: a session's queued jobs, beside its one running job
 NETWORKS_KEPT = 4  #: resting jobs whose networks and data stay in memory
 JOBS_KEPT = 64  #: resting jobs whose last picture stays in memory
+Lane = tuple[str, bool]  #: a device, and whether its jobs run beside others; each lane has a queue and a worker
 
 
 class Engine:
@@ -41,8 +43,8 @@ class Engine:
         self.lock = threading.Condition(threading.RLock())
         self._jobs: dict[str, Job] = {}
         self._queue: list[Job] = []
-        self._held: dict[str, tuple[Job, float]] = {}
-        self._workers: dict[str, threading.Thread] = {}
+        self._held: dict[Lane, tuple[Job, float]] = {}
+        self._workers: dict[Lane, threading.Thread] = {}
         self._guests: set[threading.Thread] = set()  # threads of sweeps that train now
         self._networks: list[Job] = []
         self._opening = threading.Lock()
@@ -50,19 +52,20 @@ class Engine:
         self.store.recover()
 
     # ---- what a page calls -----------------------------------------------------------------------
-    def submit(self, spec: RunSpec, owner: str, name: str | None = None) -> Job:
-        """Queue a run.
+    def submit(self, spec: RunSpec, owner: str, name: str | None = None, *, beside: bool = False) -> Job:
+        """Queue a run; `beside` trains it at the same time as the session's other one.
 
         Raises:
             InputError: a name or value in the spec is wrong, or the session's queue is full.
         """
         method = check_spec(spec)
         with self.lock:
-            self._check_room(owner)
+            self._check_room(owner, beside)
             record = self.store.add(
                 secrets.token_urlsafe(16), owner, name or f"{method.name} on {spec.dataset}", spec, spec.steps or method.default_steps
             )
             job = self._jobs[record.id] = Job(self, record)
+            job.beside = beside
             self._forget_old()
             self.enqueue(job)
         return job
@@ -207,16 +210,16 @@ class Engine:
             raise InputError("The engine is closing; start the app again.")
         self._check_elsewhere(job)
         if job.state != "queued":  # a new job was looked at before it had a record
-            self._check_room(job.owner)
+            self._check_room(job.owner, job.beside)
         job.device = str(pick_device(job.spec.device))
         job.error = job.traceback = None
         self._jobs[job.id] = job
         started = [j for j in self._queue if j.step > 0]
         self._queue.insert(len(started) if first else len(self._queue), job)
         job.become("queued", error=None, traceback=None)
-        if job.device not in self._workers:
-            worker = threading.Thread(target=self._work, args=(job.device,), name=f"uotlab-{job.device}", daemon=True)
-            self._workers[job.device] = worker
+        if job.lane not in self._workers:
+            worker = threading.Thread(target=self._work, args=(job.lane,), name=f"uotlab-{job.device}", daemon=True)
+            self._workers[job.lane] = worker
             worker.start()
         self.lock.notify_all()
 
@@ -226,12 +229,14 @@ class Engine:
 
     def position(self, job: Job) -> int | None:
         with self.lock:
-            waiting = [j for j in self._queue if j.device == job.device]
+            waiting = [j for j in self._queue if j.lane == job.lane]
             return waiting.index(job) + 1 if job in waiting else None
 
-    def _check_room(self, owner: str) -> None:
-        active = [j.state for j in self._jobs.values() if j.owner == owner and j.state in ("queued", "running") and not j.unattended]
-        if len(active) > QUEUED_MOST:
+    def _check_room(self, owner: str, beside: bool) -> None:
+        mine = [j for j in self._jobs.values() if j.owner == owner and j.state in ("queued", "running") and not j.unattended]
+        if beside and any(j.beside for j in mine):
+            raise InputError("This session already has a job that runs beside another; stop it, or wait until it is done.")
+        if not beside and sum(not j.beside for j in mine) > QUEUED_MOST:
             raise InputError(
                 f"This session already has one running and {QUEUED_MOST} queued jobs, the most it may have; "
                 "stop one, or wait until one is done."
@@ -262,16 +267,16 @@ class Engine:
             del self._jobs[job.id]
 
     # ---- the workers -----------------------------------------------------------------------------
-    def _work(self, device: str) -> None:
-        use_threads(torch.device(device))
-        while (job := self._next(device)) is not None:
+    def _work(self, lane: Lane) -> None:
+        use_threads(torch.device(lane[0]))
+        while (job := self._next(lane)) is not None:
             try:
                 job.work()
             except Exception:  # such as a store on a full disk: the device goes on with the next job
                 logging.getLogger(__name__).exception("run %s could not be recorded", job.id)
             with self.lock:
                 if job.state == "paused":
-                    self._held[device] = (job, time.monotonic() + HOLD_SECONDS)
+                    self._held[lane] = (job, time.monotonic() + HOLD_SECONDS)
                 self._networks = [j for j in self._networks if j is not job] + [job]
                 resting = [j for j in self._networks if j.state != "running"]
                 for old in resting[: max(0, len(resting) - NETWORKS_KEPT)]:
@@ -281,17 +286,17 @@ class Engine:
                     self.store.checkpoint_path(job.id).unlink(missing_ok=True)
                 self.lock.notify_all()
 
-    def _next(self, device: str) -> Job | None:
-        """Wait for the next job of a device; None when closing."""
+    def _next(self, lane: Lane) -> Job | None:
+        """Wait for the next job of a lane; None when closing."""
         with self.lock:
             while not self._closing:
-                busy = {j.owner for j in self._jobs.values() if j.state == "running" and not j.unattended}
-                ready = [j for j in self._queue if j.device == device and j.owner not in busy]
-                held, until = self._held.get(device, (None, 0.0))
+                busy = {(j.owner, j.beside) for j in self._jobs.values() if j.state == "running" and not j.unattended}
+                ready = [j for j in self._queue if j.lane == lane and (j.owner, j.beside) not in busy]
+                held, until = self._held.get(lane, (None, 0.0))
                 wait = until - time.monotonic() if held is not None and held.state == "paused" else 0.0
                 if ready and wait <= 0:
                     job = held if held in ready else ready[0]
-                    self._held.pop(device, None)
+                    self._held.pop(lane, None)
                     self._queue.remove(job)
                     job.become("running")
                     return job
