@@ -17,7 +17,7 @@ from uotlab.engine.sweep.run import find, listed
 from uotlab.engine.sweep.spec import make_sweep
 from uotlab.paths import ROOT
 from uotlab.ui import compare_runs, sweep_out, sweep_state
-from uotlab.ui.compare_source import CurvesPicture, MapsPicture
+from uotlab.ui.compare_source import CurvesPicture, MapsPicture, SidePicture, views_for
 from uotlab.ui.sources import find as find_source
 from uotlab.ui.sources import gather, pulse
 from uotlab.ui.wire import draw
@@ -124,6 +124,33 @@ def test_one_colour_a_run_in_both_pictures(token):
     same = compare_runs.compared([jobs[0].id, trained(token, "plane too").id])
     layout = draw("compare-maps", MapsPicture(same).snapshot.arrays, {}).layout
     assert (layout["xaxis2"]["matches"], layout["yaxis2"]["matches"]) == ("x", "y")  # zoom is linked
+
+
+def test_any_picture_of_the_runs_side_by_side(token):
+    jobs = [trained(token, f"run {k}", steps=4, rho=1.0 + k) for k in range(2)] + [trained(token, "line", dataset="p-to-q")]
+    runs = compare_runs.compared([job.id for job in jobs])
+    assert {"map", "scaling", "density", "losses"} <= set(views_for(runs))
+    assert "compare-maps" not in views_for(runs)
+    scaling = draw("compare-pictures", SidePicture(runs, "scaling", {"classes": False}).snapshot.arrays, {})
+    assert {t["xaxis"] for t in scaling.traces} == {"x", "x2", "x3"}
+    assert (scaling.layout["xaxis2"]["matches"], scaling.layout["xaxis2"]["anchor"]) == ("x", "y2")
+    assert "matches" not in scaling.layout["xaxis3"]  # other data
+    assert [n["text"] for n in scaling.layout["annotations"]] == [f"<b>{run.name}</b>" for run in runs]
+    plane = draw("compare-pictures", SidePicture(runs, "map", {}).snapshot.arrays, {})
+    assert len({t["xaxis"] for t in plane.traces}) == 2  # the line has no map in the plane
+    assert plane.layout["yaxis"]["scaleanchor"] == "x"
+    assert sum(bool(t["marker"].get("showscale")) for t in plane.traces if "marker" in t) == 1
+
+
+def test_the_picture_is_chosen_and_kept_in_the_address(token):
+    job = trained(token, "mine")
+    at = opened("compare", token, runs=job.id)
+    assert at.selectbox(key="compare_view").value == "compare-maps"
+    at.selectbox(key="compare_view").set_value("scaling").run()
+    assert not at.exception
+    assert at.query_params["view"] in ("scaling", ["scaling"])
+    at = opened("compare", token, runs=job.id, view="losses")
+    assert at.selectbox(key="compare_view").value == "losses"
 
 
 def test_a_run_under_way_keeps_the_picture_moving(token):

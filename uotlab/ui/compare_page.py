@@ -1,6 +1,7 @@
 """The comparison: a menu of runs, one table, one plot of curves, and the maps side by side; one colour a run everywhere."""
 
 import hashlib
+import json
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -25,7 +26,7 @@ from uotlab.ui.compare_runs import (
     table_csv,
     telling_curve,
 )
-from uotlab.ui.compare_source import ACTIVE, CurvesPicture, MapsPicture, waits
+from uotlab.ui.compare_source import ACTIVE, CurvesPicture, MapsPicture, SidePicture, shown_of, views_for, waits
 from uotlab.ui.live import live
 from uotlab.ui.open_lab import lab_link
 from uotlab.ui.panel import view_options
@@ -38,6 +39,7 @@ from uotlab.views.compare_maps import columns_of
 
 OPENING = 2.5  #: s that the page waits for pictures of stored runs
 REFRESH = 2.0  #: s between two looks at the numbers while something trains
+MAPS = "compare-maps"
 PANEL = {1: 480, 2: 460, 3: 400}  #: height of the maps by panels in a row, px
 
 
@@ -60,7 +62,7 @@ def show() -> None:
     _out(runs)
     st.fragment(_table, run_every=REFRESH if busy else None)([run.job.id for run in runs])
     _curves(runs)
-    _maps(runs)
+    _pictures(runs)
 
 
 def _wait(runs: Sequence[Compared]) -> None:
@@ -202,13 +204,49 @@ def _curves(runs: Sequence[Compared]) -> None:
         st.caption(f"Not recorded by {plain(', '.join(without))}.")
 
 
+def _pictures(runs: Sequence[Compared]) -> None:
+    """The maps side by side, or any other picture that the runs have."""
+    st.subheader("Pictures")
+    views = [MAPS, *views_for(runs)]
+    if st.session_state.get("compare_view") not in views:
+        st.session_state["compare_view"] = st.query_params.get("view") if st.query_params.get("view") in views else views[0]
+    view = st.selectbox(
+        "Picture", views, key="compare_view", format_func=_view_title, width=320, label_visibility="collapsed", on_change=_remember_view
+    )  # fmt: skip
+    if view == MAPS:
+        _maps(runs)
+    else:
+        side_by_side(runs, view, "compare-live-pictures")
+
+
+def _view_title(name: str) -> str:
+    return "Maps, one colour a run" if name == MAPS else VIEWS[name].title
+
+
+def _remember_view() -> None:
+    st.query_params["view"] = st.session_state["compare_view"]
+
+
+def side_by_side(runs: Sequence[Compared], view: str, key: str, height: int | None = None) -> None:
+    """One picture of every run in panels with linked zoom, and the picture's options."""
+    count = sum(run.job.snapshot is None or VIEWS[view]().applies(shown_of(run)) for run in runs)
+    first = next((arrays for run in runs if VIEWS[view]().applies(arrays := shown_of(run))), {})
+    options = view_options(view, first, key=f"{key}-options")
+    picture = gather(_key(runs, view, json.dumps(options)), lambda: SidePicture(runs, view, options))
+    live(picture, "compare-pictures", key=key, height=height or _height(count), state="still", views=("compare-pictures",))
+    st.caption(VIEWS[view].summary)
+
+
 def _maps(runs: Sequence[Compared]) -> None:
-    """The maps side by side."""
+    """The maps, each in its run's colour."""
     count = sum(run.job.snapshot is None or "Tx" in run.job.snapshot.arrays for run in runs)
-    st.subheader("Maps")
-    columns = columns_of(count)
-    height = PANEL.get(columns, 330) * max(1, -(-count // columns)) if columns > 1 else PANEL[1]
     options = view_options("compare-maps", {}, key="map-options")
     id = gather(_key(runs, "maps"), lambda: MapsPicture(runs))
-    live(id, "compare-maps", options, key="compare-live-maps", height=height, state="still", views=("compare-maps",))
+    live(id, "compare-maps", options, key="compare-live-maps", height=_height(count), state="still", views=("compare-maps",))
     st.caption(VIEWS["compare-maps"].summary)
+
+
+def _height(count: int) -> int:
+    """Of so many panels, px."""
+    columns = columns_of(count)
+    return PANEL.get(columns, 330) * max(1, -(-count // columns)) if columns > 1 else PANEL[1]

@@ -1,11 +1,16 @@
 """Pictures of several runs at once, gathered from their newest snapshots while they are looked at."""
 
-from collections.abc import Hashable, Sequence
+import json
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from uotlab.ui.compare_runs import Compared, number_title
 from uotlab.ui.sweep_gathered import Gathered
+from uotlab.ui.wire import arrays_of
+from uotlab.views.base import VIEWS
+from uotlab.views.compare_pictures import able
 
 SHOWN = 1500  #: points a panel
 ACTIVE = ("queued", "running")
@@ -55,6 +60,31 @@ class MapsPicture(CurvesPicture):
             if "xi" in arrays:
                 found[f"compare/{k}/xi"] = thinned(arrays["xi"])
         return found
+
+
+class SidePicture(CurvesPicture):
+    """Any picture of a single run, of every run that has it."""
+
+    def __init__(self, runs: Sequence[Compared], view: str, options: Mapping[str, Any]) -> None:
+        super().__init__(runs, "")
+        self.view, self.options = view, json.dumps(dict(options))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        found = base(self.runs) | {"names/compare/view": np.array([self.view, self.options])}
+        for k, run in enumerate(self.runs):
+            found |= {f"compare/{k}/{name}": thinned(values) for name, values in shown_of(run).items()}
+        return found
+
+
+def shown_of(run: Compared) -> dict[str, np.ndarray]:
+    """All that a view may draw of the run now; nothing before its first picture."""
+    return {} if run.job.snapshot is None else arrays_of(run.job.snapshot)
+
+
+def views_for(runs: Sequence[Compared]) -> list[str]:
+    """Names of the views that can show at least one of the runs, in their order."""
+    found = {name for run in runs for name in able(shown_of(run))}
+    return [name for name in VIEWS if name in found]
 
 
 def base(runs: Sequence[Compared]) -> dict[str, np.ndarray]:
