@@ -23,7 +23,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"pages", "app"}),
 )
 PURE = {"numpy", "plotly"}  #: all that a view may need
-STANDARD = {"abc", "collections", "colorsys", "dataclasses", "functools", "itertools", "math", "re", "typing", "__future__"}
+STANDARD = {"abc", "collections", "colorsys", "dataclasses", "functools", "itertools", "json", "math", "re", "typing", "__future__"}
 LAZY = {"scanpy", "anndata", "sklearn", "ot", "umap", "pandas", "gseapy", "matplotlib", "streamlit", "numba", "pynndescent", "pykeops"}
 PAGE_LINES, MODULE_LINES = 80, 400
 
