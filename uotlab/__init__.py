@@ -5,6 +5,7 @@
 >>> r.transport(x), r.scaling(x), r.evaluate()
 """
 
+from uotlab import cells
 from uotlab.costs import COSTS
 from uotlab.data.base import DATASETS, load
 from uotlab.divergences import DIVERGENCES
@@ -49,6 +50,7 @@ __all__ = [
     "Problem",
     "RunSpec",
     "barycenter",
+    "cells",
     "exact",
     "fit",
     "ipot",

@@ -1,4 +1,4 @@
-"""Registries: a decorator puts a class in, a look-up discovers every one-file plug-in of a package."""
+"""Registries: a decorator puts a class in, a look-up discovers every one-file plug-in of its packages."""
 
 import importlib
 import pkgutil
@@ -19,12 +19,13 @@ class Registry(Generic[T]):
     """Named classes that can be made without arguments.
 
     Iterating gives the names, `registry[name]` the class; look-ups ignore case, hyphens and underscores.
-    The modules of `package` are imported at the first look-up, so a new file there is all a plug-in needs.
+    The modules of `packages` are imported at the first look-up, so a new file there is all a plug-in needs. A package may lie in
+    a layer above the registry's own: it is known by name only.
     """
 
-    def __init__(self, kind: str, package: str) -> None:
+    def __init__(self, kind: str, *packages: str) -> None:
         self.kind = kind
-        self.package = package
+        self.packages = packages
         self._classes: dict[str, T] = {}
         self._discovered = self._discovering = False
         self._lock = threading.RLock()  # a second thread waits until the first has found them all
@@ -78,9 +79,9 @@ class Registry(Generic[T]):
                 return
             self._discovering = True  # the modules may look things up while they are imported
             try:
-                package = importlib.import_module(self.package)
-                for module in pkgutil.iter_modules(getattr(package, "__path__", [])):
-                    importlib.import_module(f"{self.package}.{module.name}")
+                for name in self.packages:
+                    for module in pkgutil.iter_modules(getattr(importlib.import_module(name), "__path__", [])):
+                        importlib.import_module(f"{name}.{module.name}")
                 self._discovered = True
             finally:
                 self._discovering = False

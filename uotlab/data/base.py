@@ -12,7 +12,8 @@ from uotlab.parameters import Settings, check_count, make_model
 from uotlab.problem import Kind, Measure, Problem, Sampler
 from uotlab.registry import Registry
 
-DATASETS: Registry = Registry("dataset", "uotlab.data")
+# cells need what lies above this layer (scanpy, prepared files): their plug-ins are found there by name
+DATASETS: Registry = Registry("dataset", "uotlab.data", "uotlab.cells.datasets")
 
 
 class Dataset(Settings, ABC):
@@ -20,7 +21,7 @@ class Dataset(Settings, ABC):
 
     name: ClassVar[str]
     title: ClassVar[str]  #: a few words for menus
-    group: ClassVar[str]  #: "1-D toys", "2-D toys", "Digits", "Your own", ...
+    group: ClassVar[str]  #: "1-D toys", "2-D toys", "Digits", "Cells", "Your own", ...
     kind: ClassVar[Kind]
     summary: ClassVar[str]  #: one or two sentences: what is matched with what, and what to look for
     reference: ClassVar[str] = ""  #: key in assets/references.bib
