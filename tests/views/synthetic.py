@@ -4,6 +4,7 @@ import numpy as np
 
 from tests.views.synthetic_barycenters import BARYCENTERS
 from tests.views.synthetic_joints import JOINTS
+from tests.views.synthetic_neural import NEURAL, learned
 from tests.views.synthetic_pictures import pictures
 from tests.views.synthetic_plans import PLANS
 from tests.views.synthetic_sweeps import SWEEPS
@@ -102,11 +103,13 @@ SNAPSHOTS = (
     | BARYCENTERS
     | JOINTS
     | SWEEPS
+    | NEURAL
     | {
         "maps side by side": pictures("map", [cloud(60, 2), cloud(50, 2), {}, cloud(40, 2, 3)]),
         "scalings side by side": pictures("scaling", [cloud(60, 2), cloud(50, 2, 1)], classes=True),
         "curves side by side": pictures("metrics", [history(), history(30), history(5), history(9), history(2)], show="all others"),
         "images side by side": pictures("images", [images(6, 10), images(4, 10)]),
+        "barycenters side by side": pictures("barycenter-plans", [learned(), learned((50, 60)), learned((70, 40))]),
         "nothing side by side": pictures("map", [{}, {}]),
     }
 )

@@ -92,13 +92,17 @@ class Drawn(Dataset):
 
     def problem(self, n: int, seed: int) -> Problem:
         rng = data_rng(seed)
-        source, target = (self._side(text, side, n, rng) for side, text in (("source", self.source), ("target", self.target)))
+        source, target = (
+            measure_of_points(text, side, self.jitter, n, rng) for side, text in (("source", self.source), ("target", self.target))
+        )
         return Problem((source, target), "plane", self.name)
 
-    def _side(self, text: str, side: str, n: int, rng: torch.Generator) -> Measure:
-        points, weights = points_from_text(text, side)
-        if self.jitter == 0:
-            return Measure(points, weights, {"point": np.arange(len(points))}, ("x", "y"))
-        shares = torch.ones(len(points)) if weights is None else torch.from_numpy(weights)
-        sampler = partial(_cloud, points=torch.from_numpy(points), weights=shares, jitter=self.jitter)
-        return measure_of(sampler, n, rng, 1.0 if weights is None else float(weights.sum()), ("x", "y"))
+
+def measure_of_points(text: str, side: str, jitter: float, n: int, rng: torch.Generator) -> Measure:
+    """Clicked points as a measure: n points of the clouds around them, or without jitter the points themselves."""
+    points, weights = points_from_text(text, side)
+    if jitter == 0:
+        return Measure(points, weights, {"point": np.arange(len(points))}, ("x", "y"))
+    shares = torch.ones(len(points)) if weights is None else torch.from_numpy(weights)
+    sampler = partial(_cloud, points=torch.from_numpy(points), weights=shares, jitter=jitter)
+    return measure_of(sampler, n, rng, 1.0 if weights is None else float(weights.sum()), ("x", "y"))

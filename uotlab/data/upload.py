@@ -81,6 +81,21 @@ def write_atomically(path: Path, content: bytes) -> None:
             raise
 
 
+def checked_content(digest: str) -> bytes:
+    """The stored file of this sha256.
+
+    Raises:
+        InputError: it is not here, or is not what it was.
+    """
+    path = uploads_dir() / f"{digest}.npz"
+    if not path.is_file():
+        raise InputError(f"The uploaded file {digest[:8]} is not in this store; upload it again.")
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise InputError(f"The stored upload {digest[:8]} was changed or damaged; upload it again.")
+    return content
+
+
 @DATASETS.register("upload")
 class Upload(Dataset):
     """Points that a person uploaded, by the digest of the cleaned file in the store."""
@@ -98,13 +113,7 @@ class Upload(Dataset):
             raise InputError(
                 "Upload needs a file: upload a source and a target on the data page, or pass digest=store_upload(source, target)."
             )
-        path = uploads_dir() / f"{self.digest}.npz"
-        if not path.is_file():
-            raise InputError(f"The uploaded file {self.digest[:8]} is not in this store; upload it again.")
-        content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest() != self.digest:
-            raise InputError(f"The stored upload {self.digest[:8]} was changed or damaged; upload it again.")
-        arrays = read_arrays(content, "the stored upload")
+        arrays = read_arrays(checked_content(self.digest), "the stored upload")
         names = tuple(str(v) for v in arrays["names"])
         source, target = (
             Measure(

@@ -35,6 +35,13 @@ function short(value) {
   return value.toLocaleString("en", { maximumSignificantDigits: 3 });
 }
 
+// rows of a matrix, and pixels of an image, as plotly takes them: views, nothing is copied
+function nested(flat, shape) {
+  if (shape.length < 2) return flat;
+  const size = flat.length / shape[0];
+  return Array.from({ length: shape[0] }, (_, i) => nested(flat.subarray(i * size, (i + 1) * size), shape.slice(1)));
+}
+
 function duration(seconds) {
   if (seconds >= 5400) return `${(seconds / 3600).toFixed(1)} h`;
   if (seconds >= 90) return `${Math.round(seconds / 60)} min`;
@@ -175,10 +182,7 @@ class Live {
       const size = shape.reduce((a, b) => a * b, 1);
       let values = new Float32Array(body, at, size);
       at += 4 * size;
-      if (shape.length === 2) {
-        const flat = values;
-        values = Array.from({ length: shape[0] }, (_, i) => flat.subarray(i * shape[1], (i + 1) * shape[1]));
-      }
+      values = nested(values, shape);
       (changes[path] ??= traces.map(() => undefined))[traces.indexOf(trace)] = values;
     }
     if (header.layout) {
