@@ -91,24 +91,24 @@ def to_query(spec: RunSpec) -> dict[str, str]:
     return query | {f"p.{k}": _text(v) for k, v in spec.params.items()}
 
 
-def from_query(query: Mapping[str, str]) -> tuple[RunSpec, str | None]:
-    """The spec in an address, and a sentence about what in it made no sense (the recipe then stands in)."""
+def from_query(query: Mapping[str, str], first: RunSpec = RECIPE) -> tuple[RunSpec, str | None]:
+    """The spec in an address, and a sentence about what in it made no sense (`first` then stands in)."""
     query = _config(query)
     if not query:
-        return RECIPE, None
+        return first, None
     try:
         strange = [k for k in query if k not in PLAIN and not (k.startswith(("p.", "d.")) and len(k) > 2)]
         if strange:
             raise InputError(f"There is no setting '{strange[0][:40]}'. {did_you_mean(strange[0], PLAIN)}")
-        fields: dict[str, Any] = {"method": METHODS[query.get("method", RECIPE.method)].name, "seed": _count(query, "seed") or 0}
-        fields["dataset"] = DATASETS[query.get("data") or str(RECIPE.dataset)].name
+        fields: dict[str, Any] = {"method": METHODS[query.get("method", first.method)].name, "seed": _count(query, "seed") or 0}
+        fields["dataset"] = DATASETS[query.get("data") or str(first.dataset)].name
         fields |= {k: _count(query, k) for k in ("n", "steps")} | {"device": query.get("device", "auto")}
         for name, prefix in (("data", "d."), ("params", "p.")):
             fields[name] = {k.removeprefix(prefix): value_of_text(v) for k, v in query.items() if k.startswith(prefix)}
         spec = make_model(RunSpec, fields)
         check_spec(spec)
     except InputError as error:
-        return RECIPE, f"The address has a setting that makes no sense, so the lab starts with its defaults. {error}"
+        return first, f"The address has a setting that makes no sense, so the page starts with its defaults. {error}"
     return spec, None
 
 
