@@ -5,13 +5,14 @@ from typing import Any
 from uotlab.cells.kept import keep
 from uotlab.cells.outcome import Outcome
 from uotlab.cells.preparation import Preparation, prepare
+from uotlab.cells.reading import join, read
 from uotlab.cells.study import Study
 from uotlab.data.base import DATASETS
 from uotlab.errors import InputError
 from uotlab.parameters import check_count, make_model
 from uotlab.problem import Problem
 
-__all__ = ["Outcome", "Preparation", "Study", "keep", "load", "prepare", "study_of"]
+__all__ = ["Outcome", "Preparation", "Study", "join", "keep", "load", "prepare", "read", "study_of"]
 
 
 def load(name: str, n: int | None = None, seed: int = 0, **params: Any) -> Study:

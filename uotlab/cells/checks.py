@@ -11,7 +11,6 @@ from uotlab.errors import InputError
 
 LARGEST = 2**24  #: whole numbers above this are not exact in float32, and no count of molecules
 BARCODE = re.compile(r"[ACGT]{10,}")
-GENE = re.compile(r"^(ENS[A-Z]*G\d{6,}|[A-Za-z]{2,}[-A-Za-z0-9.]*)$")
 
 
 def checked(work: Any) -> None:
@@ -33,29 +32,43 @@ def checked(work: Any) -> None:
     if bad:
         _fill(work)
         values = work.adata.X.data
-    if values.size and float(values.max()) > LARGEST and np.array_equal(values, np.rint(values)):
+    refuse_no_counts(values, work.how.values)
+    unique_names(work)
+    _counts_or_logs(work)
+
+
+def refuse_no_counts(values: np.ndarray, said: str) -> None:
+    """Raises InputError for whole numbers that cannot be counts, and for negative values that are said to be counts."""
+    if not values.size:
+        return
+    whole = np.array_equal(values, np.rint(values))
+    if whole and float(values.max()) > LARGEST:
         raise InputError(
             f"The largest count is {values.max():g}, more than any cell holds: a column of numbers such as an identifier may have "
             "been read as a gene. Leave it out."
         )
-    if values.size and work.how.values in ("counts", "normalised") and float(values.min()) < 0:
+    if float(values.min()) < 0 and (said in ("counts", "normalised") or (whole and said == "auto")):
         raise InputError(
             f"{int((values < 0).sum())} values are negative, the smallest {values.min():g}: these are no counts. "
             "Choose the layer that holds counts, or say values=scaled."
         )
+
+
+def unique_names(work: Any) -> None:
+    """Names as texts, each once; a note where genes had to be told apart."""
+    adata = work.adata
     names = [str(v) for v in adata.var_names]
     twice = len(names) - len(set(names))
     adata.var_names = names
     if twice:
-        work.adata.var_names_make_unique()
+        adata.var_names_make_unique()
         work.notes.append(
             f"{twice} gene name{'s stand' if twice > 1 else ' stands'} more than once; -1, -2, ... were added to tell them apart."
         )
     cells = [str(v) for v in adata.obs_names]
-    work.adata.obs_names = cells
+    adata.obs_names = cells
     if len(cells) > len(set(cells)):
-        work.adata.obs_names_make_unique()
-    _counts_or_logs(work)
+        adata.obs_names_make_unique()
 
 
 def numeric(X: Any, name: str) -> sp.csr_matrix:
@@ -90,19 +103,22 @@ def _fill(work: Any) -> None:
 
 def refuse_genes_as_rows(rows: Any, columns: Any) -> None:
     """Raises InputError where the names of rows are genes and those of columns are cells."""
-    few_rows, few_columns = ([str(v) for v in names[:2000]] for names in (rows, columns))
-    if len(few_rows) < 10 or not few_columns:
-        return
-    known = _share_of_symbols(few_rows)
-    turned = known > 0.5 and _share_of_symbols(few_columns) < 0.1
-    barcodes = sum(bool(BARCODE.search(v)) for v in few_columns) > 0.8 * len(few_columns) and not any(
-        BARCODE.search(v) for v in few_rows[:50]
-    )
-    if turned or barcodes:
+    if looks_turned(rows, columns):
         raise InputError(
-            f"The rows look like genes ({', '.join(few_rows[:3])}) and the columns like cells ({', '.join(few_columns[:2])}): "
+            f"The rows look like genes ({', '.join(map(str, rows[:3]))}) and the columns like cells ({', '.join(map(str, columns[:2]))}): "
             "cells must be rows. Transpose the table, or say transpose=True."
         )
+
+
+def looks_turned(rows: Any, columns: Any) -> bool:
+    """Whether rows have the names of genes, and columns have not; or columns have barcodes, and rows have not."""
+    few_rows, few_columns = ([str(v) for v in names[:2000]] for names in (rows, columns))
+    if len(few_rows) < 10 or not few_columns:
+        return False
+    barcodes = [sum(bool(BARCODE.search(v)) for v in names) / len(names) for names in (few_rows, few_columns)]
+    if barcodes[1] > 0.8 and barcodes[0] < 0.2:
+        return True
+    return _share_of_symbols(few_rows) > 0.5 and _share_of_symbols(few_columns) < 0.1
 
 
 def _share_of_symbols(names: list[str]) -> float:

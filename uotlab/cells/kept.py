@@ -22,7 +22,7 @@ from uotlab.errors import InputError
 from uotlab.paths import store_dir
 
 FORMAT = 1  #: of what is kept and how it is prepared: another number makes all anew
-BACKED = 512 * 2**20  #: bytes of a .h5ad from which on it is read bit by bit
+BACKED = 128 * 2**20  #: bytes of a .h5ad from which on it is read bit by bit
 
 
 def folder_of(key: str) -> Path:

@@ -65,13 +65,23 @@ def quiet(step: str, share: float) -> None:
     """A progress that tells nobody."""
 
 
-def prepare(data: Any, progress: Progress | None = None, *, about: About | None = None, **settings: Any) -> Study:
+def prepare(
+    data: Any,
+    progress: Progress | None = None,
+    *,
+    about: About | None = None,
+    obs: Any = None,
+    transpose: bool = False,
+    labels: tuple[str, ...] = (),
+    **settings: Any,
+) -> Study:
     """A Study from an AnnData in memory, or from a file or folder, whose preparation is then kept in the store.
 
     Args:
         data: an AnnData (left as it is), or a path that `read` takes.
         progress: called as progress(step, share) with the step's name and the share of all that is done.
         about: title, species, truth and notes where they are known.
+        obs, transpose, labels: how a file is read; see `read`.
         settings: fields of `Preparation`.
 
     Raises:
@@ -81,7 +91,7 @@ def prepare(data: Any, progress: Progress | None = None, *, about: About | None 
     if isinstance(data, str | Path):
         from uotlab.cells.files import prepared_file
 
-        return prepared_file(Path(data), how, progress or quiet, about)
+        return prepared_file(Path(data), how, progress or quiet, about, {"obs": obs, "transpose": transpose, "labels": labels})
     if type(data).__name__ != "AnnData":
         raise InputError(f"prepare takes an AnnData or the path of a file; it got {type(data).__name__}.")
     return prepared(data, how, progress or quiet, about or About())

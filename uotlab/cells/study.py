@@ -11,12 +11,12 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from uotlab.cells.blocks import blocks
 from uotlab.errors import InputError, did_you_mean, short
 from uotlab.problem import Measure, Problem
 
 Side = Literal["source", "target"]
 MOST_CLASSES, MOST_LABELS = 64, 8  #: a label column of a Problem has at most so many values, and a Problem so many columns
-CHUNK = 4096  #: rows of expression that are read at once
 
 
 class Column(NamedTuple):
@@ -192,9 +192,8 @@ class Study:
             places.append(self._places[gene])
         rows = np.arange(len(self.points)) if side is None else self.rows(side)
         out = np.empty((len(rows), len(places)), np.float32)
-        for start in range(0, len(rows), CHUNK):
-            block = self.adata.X[rows[start : start + CHUNK]][:, places]
-            out[start : start + CHUNK] = block.toarray() if hasattr(block, "toarray") else block
+        for start, block in blocks(self.adata.X, rows):
+            out[start : start + block.shape[0]] = block[:, places].toarray()
         return out[:, 0] if isinstance(genes, str) else out
 
     @cached_property
@@ -203,8 +202,15 @@ class Study:
 
     def cells(self, side: Side) -> Any:
         """An AnnData in memory of one side's cells, a copy of one's own."""
-        part = self.adata[self.rows(side)]
-        return part.to_memory() if self.adata.isbacked else part.copy()
+        rows = self.rows(side)
+        if not self.adata.isbacked:
+            return self.adata[rows].copy()
+        import anndata
+        import scipy.sparse as sp
+
+        X = sp.vstack([block for _, block in blocks(self.adata.X, rows)]).tocsr()
+        obsm = {key: np.asarray(value)[rows] for key, value in self.adata.obsm.items()}
+        return anndata.AnnData(X, self.adata.obs.iloc[rows].copy(), self.adata.var.copy(), obsm=obsm)
 
     # ---- other studies of the same cells ---------------------------------------------------------
     def between(self, source: str, target: str) -> "Study":
