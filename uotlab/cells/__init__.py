@@ -7,12 +7,13 @@ from uotlab.cells.outcome import Outcome
 from uotlab.cells.preparation import Preparation, prepare
 from uotlab.cells.reading import join, read
 from uotlab.cells.study import Study
+from uotlab.cells.writing import cells_table, write_h5ad
 from uotlab.data.base import DATASETS
 from uotlab.errors import InputError
 from uotlab.parameters import check_count, make_model
 from uotlab.problem import Problem
 
-__all__ = ["Outcome", "Preparation", "Study", "join", "keep", "load", "prepare", "read", "study_of"]
+__all__ = ["Outcome", "Preparation", "Study", "cells_table", "join", "keep", "load", "prepare", "read", "study_of", "write_h5ad"]
 
 
 def load(name: str, n: int | None = None, seed: int = 0, **params: Any) -> Study:
