@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from uotlab.cells.kept import file_digest, key_of, made_once
-from uotlab.cells.preparation import prepare
+from uotlab.cells.files import keep_prepared
+from uotlab.cells.kept import file_digest, kept, key_of
+from uotlab.cells.preparation import Preparation, quiet
 from uotlab.cells.study import About, Study
 from uotlab.data.base import Dataset
 from uotlab.errors import InputError
+from uotlab.parameters import make_model
 from uotlab.paths import data_dir
 from uotlab.problem import Problem
 
@@ -37,16 +39,16 @@ class CellDataset(Dataset):
         """At most n cells a side, with all that is known of them."""
         drawn = [n, seed] if self.sized else []
         key = key_of("dataset", self.name, self.model_dump(), self.content(), drawn)
-        study = made_once(key, lambda: self._prepared(n, seed))
+        study = kept(key) or self._prepared(n, seed, key)
         origin = {"dataset": self.name, "n": n, "seed": seed, "params": self.model_dump(exclude_defaults=True)}
         return replace(study.subsample(n, seed), origin=origin)
 
     def problem(self, n: int, seed: int) -> Problem:
         return replace(self.study(n, seed).problem(), name=self.name)
 
-    def _prepared(self, n: int, seed: int) -> Study:
+    def _prepared(self, n: int, seed: int, key: str) -> Study:
         adata, about, settings = self.cells(n, seed)
-        return prepare(adata, about=about, **{"pcs": self.pcs} | settings)
+        return keep_prepared(adata, make_model(Preparation, {"pcs": self.pcs} | settings), quiet, about, key)
 
 
 def own_file(*names: str, what: str) -> Path:

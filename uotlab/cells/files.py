@@ -39,20 +39,24 @@ def prepared_file(path: Path, how: Preparation, progress: Progress, about: About
         return replace(found, origin=origin_of(key))
     progress("Reading", 0.01)
     adata = read(path, layer=how.layer, **reading)
-    about = about or About(short(path.name))
-    within = how.model_copy(update={"layer": ""})
+    study = keep_prepared(adata, how.model_copy(update={"layer": ""}), progress, about or About(short(path.name)), key)
+    return replace(study, origin=origin_of(key))
+
+
+def keep_prepared(adata: Any, how: Preparation, progress: Progress, about: About, key: str) -> Study:
+    """Prepare cells, in memory or on disk wherever their X is, and keep the study under a key."""
     if stays_on_disk(adata.X):
         part = folder_of(f".{secrets.token_hex(8)}.part")
         part.mkdir(parents=True)
         try:
-            study = prepared_on_disk(adata, within, progress, about, part / "cells.h5ad")
-            keep(study, key)
+            keep(prepared_on_disk(adata, how, progress, about, part / "cells.h5ad"), key)
         finally:
             shutil.rmtree(part, ignore_errors=True)
     else:
-        keep(prepared(adata, within, progress, about), key)
-    study = kept(key)  # type: ignore[assignment]
-    return replace(study, origin=origin_of(key))
+        keep(prepared(adata, how, progress, about), key)
+    study = kept(key)
+    assert study is not None
+    return study
 
 
 def origin_of(key: str) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def kept(key: str, origin: Mapping[str, Any] | None = None) -> Study | None:
     for i, name in enumerate(arrays["columns"]):
         names = arrays.get(f"names{i}")
         columns[str(name)] = Column(arrays[f"values{i}"], None if names is None else tuple(str(v) for v in names))
-    about |= {k: tuple(about[k]) for k in ("notes", "steps")}
+    about |= {k: tuple(about[k]) for k in ("notes", "steps", "axes")}
     return Study(arrays["points"], columns, arrays["source"], arrays["target"], About(**about), place / "cells.h5ad", origin)
 
 
@@ -97,16 +97,6 @@ def open_cells(path: Path) -> Any:
     import anndata
 
     return anndata.read_h5ad(path, backed="r" if path.stat().st_size > BACKED else None)
-
-
-def made_once(key: str, make: Any, origin: Mapping[str, Any] | None = None) -> Study:
-    """The kept study of a key, or the one that `make` prepares, which is kept."""
-    found = kept(key, origin)
-    if found is None:
-        keep(make(), key)
-        found = kept(key, origin)
-        assert found is not None
-    return found
 
 
 def _packed(study: Study) -> bytes:

@@ -6,7 +6,7 @@ Reference: wolf2018scanpy.
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -123,10 +123,10 @@ def study_of(work: Work, points: np.ndarray, rep: str, sides: Any, about: About)
     for value, rows in zip((sides.source, sides.target), ends):
         if len(rows) < 2:
             raise InputError(f"{len(rows)} cells of {sides.time} = '{value}' are left after filtering; at least 2 are needed. Filter less.")
-    species = about.species or species_of(work.adata.var_names)
-    known = About(
-        about.title, sides.time, sides.type, sides.source, sides.target, about.dt or sides.dt, about.unit or sides.unit, species, rep,
-        about.simulated, about.truth, tuple(dict.fromkeys(work.notes)), tuple(work.steps), work.how.model_dump(exclude_defaults=True),
+    known = replace(
+        about, time=sides.time, type=sides.type, source=sides.source, target=sides.target, dt=about.dt or sides.dt,
+        unit=about.unit or sides.unit, species=about.species or species_of(work.adata.var_names), rep=rep,
+        notes=tuple(dict.fromkeys(work.notes)), steps=tuple(work.steps), settings=work.how.model_dump(exclude_defaults=True),
     )  # fmt: skip
     return Study(points, columns_of(obs, (sides.time, sides.type)), ends[0].astype(np.int64), ends[1].astype(np.int64), known, work.adata)
 

@@ -218,10 +218,8 @@ def _join(adata: Any, obs: Any) -> None:
         path = Path(obs).expanduser()
         try:
             obs = pd.read_csv(path, sep=None, engine="python", index_col=0)
-        except (OSError, ValueError, UnicodeDecodeError) as error:
-            raise InputError(
-                f"The table of cells {short(path.name)} cannot be read ({short(error)}). Give a csv with the cells' names first."
-            ) from None
+        except (OSError, ValueError):
+            raise InputError(f"The table of cells {short(path.name)} cannot be read. Give a csv with the cells' names first.") from None
     obs.index = obs.index.astype(str)
     obs = obs[~obs.index.duplicated()]
     cells = pd.Index([str(v) for v in adata.obs_names])

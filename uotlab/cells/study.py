@@ -43,6 +43,7 @@ class About:
         dt, unit: time between the two and its unit "h" or "d", where the values read as times.
         species: "mouse", "zebrafish", "human" or "", not known.
         rep: name of the space in obsm.
+        axes: names of its columns, where they have other names than PC1, PC2, ...
         simulated: whether the cells are drawn by a program.
         truth: tables that are known exactly (see `simulate`); each cell's growth is the obs column "true_growth".
         notes: sentences a person should read.
@@ -59,6 +60,7 @@ class About:
     unit: str = ""
     species: str = ""
     rep: str = "X_pca"
+    axes: tuple[str, ...] = ()
     simulated: bool = False
     truth: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -246,7 +248,7 @@ class Study:
     def problem(self) -> Problem:
         """Source to target in the space; labels are the cell type, further obs columns of few values, and "row"."""
         truth = {"true_ratio": dict(self.about.truth["growth_by_type"])} if "growth_by_type" in self.about.truth else {}
-        names = tuple(f"PC{i + 1}" for i in range(self.d)) if self.rep == "X_pca" else ()
+        names = tuple(f"PC{i + 1}" for i in range(self.d)) if self.rep == "X_pca" else self.about.axes[: self.d]
         marginals = tuple(Measure(self.points[rows], None, self._problem_labels(rows), names) for rows in (self.source, self.target))
         return Problem(marginals, "cells", self.title, truth=truth, notes=self.notes, origin=self.origin)
 

@@ -6,7 +6,7 @@ import io
 import lzma
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -61,13 +61,16 @@ def plain_suffix(path: Path) -> str:
 
 
 # ---- tables -----------------------------------------------------------------------------------------
-def read_table(path: Path, name: str, *, transpose: bool = False, labels: Sequence[str] = ()) -> Any:
+def read_table(
+    path: Path, name: str, *, transpose: bool = False, labels: Sequence[str] = (), only: Callable[[str], bool] | None = None
+) -> Any:
     """AnnData of a table with names in its first row and first column.
 
     Columns of text, those named in `labels`, and numbers under such names as day or batch become obs columns.
 
     Args:
         transpose: the rows are genes and the columns cells.
+        only: which columns are read, by their names; None is all.
     """
     import pandas as pd
 
@@ -77,9 +80,8 @@ def read_table(path: Path, name: str, *, transpose: bool = False, labels: Sequen
         with text_of(path, name) as text, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             separator = _separator(text, path)
-            width = max(_width(path, name, separator), 1)
-            reader = pd.read_csv(text, sep=separator, index_col=0, chunksize=max(VALUES // width, 50), low_memory=False)
-            for chunk in reader:
+            layout = _layout(path, name, separator, only)
+            for chunk in pd.read_csv(text, sep=separator, index_col=0, low_memory=False, **layout):
                 kept = _label_columns(chunk, labels, columns, transpose)
                 genes = chunk.drop(columns=kept)
                 columns = columns or [str(c) for c in genes.columns]
@@ -96,8 +98,10 @@ def read_table(path: Path, name: str, *, transpose: bool = False, labels: Sequen
         raise InputError(f"{name} is not UTF-8 text; save it again as csv or tsv.") from None
     except (OSError, EOFError, lzma.LZMAError):
         raise InputError(f"{name} is damaged or cut off: it cannot be unpacked. Download or save it again.") from None
-    except (ValueError, TypeError) as error:  # pandas' parser errors are ValueErrors
-        raise InputError(f"{name} is no table of numbers with names in its first row and column ({short(error)}).") from None
+    except (ValueError, TypeError):  # pandas' parser errors are ValueErrors
+        raise InputError(
+            f"{name} is no table of numbers with names in its first row and column. Check its rows, or save it again."
+        ) from None
     if not blocks or not columns:
         raise InputError(f"{name} has no columns of numbers. Give one row a cell, with the genes' names in the first row.")
     return _anndata(sp.vstack(blocks).tocsr(), rows, columns, pd.concat(texts), transpose)
@@ -136,10 +140,18 @@ def _separator(text: io.TextIOWrapper, path: Path) -> str:
     return best if counts[best] else ("," if plain_suffix(path) == ".csv" else "\t")
 
 
-def _width(path: Path, name: str, separator: str) -> int:
-    """Number of columns, by the first line."""
+def _layout(path: Path, name: str, separator: str, only: Callable[[str], bool] | None) -> dict[str, Any]:
+    """Names of the columns, those that are read, and rows of a piece. R leaves the corner out of the first line."""
     with text_of(path, name) as text:
-        return text.readline().count(separator)
+        first, second = ([v.strip('"') for v in text.readline().rstrip("\r\n").split(separator)] for _ in range(2))
+    names = ["", *first] if len(second) == len(first) + 1 else first
+    if only is None and names is first:
+        return {"chunksize": max(VALUES // max(len(names), 1), 50)}
+    used = [0, *(i for i, v in enumerate(names) if i and (only is None or only(v)))]
+    if len(used) < 2:
+        raise InputError(f"None of the {len(names) - 1} columns of {name} is one of the cells that are asked for.")
+    unique = [f"{v}\0{i}" if v in names[:i] else v for i, v in enumerate(names)] if len(set(names)) < len(names) else names
+    return {"chunksize": max(VALUES // len(used), 50), "names": unique, "header": 0, "usecols": used}
 
 
 # ---- Matrix Market ----------------------------------------------------------------------------------
@@ -159,10 +171,8 @@ def read_mtx(files: Sequence[Path], name: str, *, transpose: bool | None = None)
         raise InputError(f"{name} must have one .mtx file; it has {len(matrices)}.")
     try:
         matrix = sp.csr_matrix(mmread(str(matrices[0])), dtype=np.float32)
-    except (OSError, EOFError, ValueError, TypeError, OverflowError) as error:
-        raise InputError(
-            f"{short(matrices[0].name)} is damaged or no Matrix Market file ({short(error)}). Download or save it again."
-        ) from None
+    except (OSError, EOFError, ValueError, TypeError, OverflowError):
+        raise InputError(f"{short(matrices[0].name)} is damaged or no Matrix Market file. Download or save it again.") from None
     lists = {f: _names(f) for f in files if f != matrices[0] and plain_suffix(f) in (".tsv", ".txt", ".csv", "")}
     genes = _pick(lists, ("gene", "feature"))
     cells = _pick(lists, ("barcode", "cell"))
