@@ -113,6 +113,11 @@ def test_commands_are_real(words: list[str]) -> None:
     given = make_parser().parse_args(words[3:])
     if words[3] == "barycenter":
         make_model(uotlab.BARYCENTERS[given.method], settings_of("--set", given.set, uotlab.BARYCENTERS[given.method]))
+    elif words[3] == "cells":
+        from uotlab.cli.cells import method_of
+
+        assert uotlab.DATASETS[given.data].kind == "cells"
+        make_model(method_of(given.run), settings_of("--set", given.set, method_of(given.run)))
     elif words[3] == "sweep":
         from uotlab.cli.sweep import spec_of
 

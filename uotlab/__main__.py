@@ -5,10 +5,10 @@ import sys
 from collections.abc import Sequence
 
 from uotlab import InputError, __version__
-from uotlab.cli import barycenter, fetch, listing, plan, run, sweep
+from uotlab.cli import barycenter, cells, fetch, listing, plan, run, sweep
 from uotlab.engine.loop import NotFinite
 
-COMMANDS = (listing, run, plan, barycenter, sweep, fetch)
+COMMANDS = (listing, run, plan, cells, barycenter, sweep, fetch)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,6 +6,7 @@ from uotlab.cells.kept import keep
 from uotlab.cells.outcome import Outcome
 from uotlab.cells.preparation import Preparation, prepare
 from uotlab.cells.reading import join, read
+from uotlab.cells.running import run
 from uotlab.cells.study import Study
 from uotlab.cells.writing import cells_table, write_h5ad
 from uotlab.data.base import DATASETS
@@ -13,7 +14,7 @@ from uotlab.errors import InputError
 from uotlab.parameters import check_count, make_model
 from uotlab.problem import Problem
 
-__all__ = ["Outcome", "Preparation", "Study", "cells_table", "join", "keep", "load", "prepare", "read", "study_of", "write_h5ad"]
+__all__ = ["Outcome", "Preparation", "Study", "cells_table", "join", "keep", "load", "prepare", "read", "run", "study_of", "write_h5ad"]
 
 
 def load(name: str, n: int | None = None, seed: int = 0, **params: Any) -> Study:

@@ -21,7 +21,7 @@ from uotlab.data.upload import pack_arrays
 from uotlab.errors import InputError
 from uotlab.paths import store_dir
 
-FORMAT = 1  #: of what is kept and how it is prepared: another number makes all anew
+FORMAT = 2  #: of what is kept and how it is prepared: another number makes all anew
 BACKED = 128 * 2**20  #: bytes of a .h5ad from which on it is read bit by bit
 
 
@@ -88,7 +88,7 @@ def kept(key: str, origin: Mapping[str, Any] | None = None) -> Study | None:
     for i, name in enumerate(arrays["columns"]):
         names = arrays.get(f"names{i}")
         columns[str(name)] = Column(arrays[f"values{i}"], None if names is None else tuple(str(v) for v in names))
-    about |= {k: tuple(about[k]) for k in ("notes", "steps", "axes")}
+    about |= {k: tuple(about.get(k, ())) for k in ("notes", "steps", "axes")}
     return Study(arrays["points"], columns, arrays["source"], arrays["target"], About(**about), place / "cells.h5ad", origin)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 Values = Literal["counts", "normalised", "log", "scaled"]
-TIME = re.compile(r"time|day|hour|age|stage|hpf|dpf|week|date|point", re.IGNORECASE)
+TIME = re.compile(r"time|day|hour|(?<![a-z])age|stage|hpf|dpf|week|date|point", re.IGNORECASE)
 CONDITION = re.compile(r"condition|treat|drug|perturb|stim|dose|group|compound", re.IGNORECASE)
 TYPE = re.compile(r"cell.?type|cluster|annot|leiden|louvain|identity|ident$|lineage|type|class", re.IGNORECASE)
 CONTROL = re.compile(r"^(control|ctrl|ctl|vehicle|dmso|untreated|unstim\w*|saline|mock|wt|none)\b", re.IGNORECASE)
