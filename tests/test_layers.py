@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # a module may import from its own layer and from those below; a module outside all of them is a mistake
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"registry", "errors", "arrays", "paths"}),
-    frozenset({"problem", "costs", "divergences", "penalty", "parameters"}),
+    frozenset({"problem", "costs", "divergences", "penalty", "parameters", "resampling"}),
     frozenset({"nets", "data", "plans.base"}),
     frozenset({"plans"}),
     frozenset({"metrics"}),

@@ -73,7 +73,7 @@ class State:
         return self.problem.marginals[side].sample(n, self.rng).to(self.device)
 
 
-def _calibration_batch(measure: Measure) -> tuple[Tensor, Tensor | None]:
+def calibration_batch(measure: Measure) -> tuple[Tensor, Tensor | None]:
     """Points and weights: all of them where they are few, else a fixed draw by weight."""
     if measure.n > CALIBRATION:
         return measure.sample(CALIBRATION, torch.Generator().manual_seed(0)), None
@@ -95,7 +95,7 @@ class Method(Settings, ABC):
     equation: ClassVar[str]  #: its objective in LaTeX
     reference: ClassVar[str]  #: key in assets/references.bib
     convention: ClassVar[Convention]
-    relaxed: ClassVar[tuple[bool, bool]] = (True, True)  #: which marginals the method may relax
+    relaxed: ClassVar[tuple[bool, ...]] = (True, True)  #: which marginals the method may relax: two, or as many as it takes
     default_steps: ClassVar[int]
     losses: ClassVar[tuple[Any, ...]] = ()  #: the pure loss functions, whose source the card shows
     order: ClassVar[int] = 100
@@ -113,10 +113,10 @@ class Method(Settings, ABC):
     @model_validator(mode="before")
     @classmethod
     def _expand(cls, values: Any) -> Any:
-        """`tau`, `rho`, `divergence` stand for both relaxed sides; rho and tau of one side exclude each other."""
+        """`tau`, `rho`, `divergence` stand for all relaxed sides; rho and tau of one side exclude each other."""
         if not isinstance(values, dict):
             return values
-        values = dict(values)
+        values, sides = dict(values), range(1, len(cls.relaxed) + 1)
         for short in ("tau", "rho", "divergence"):
             given = values.pop(short, None)
             if given is not None:
@@ -124,13 +124,13 @@ class Method(Settings, ABC):
                     raise InputError(
                         f"{cls.name} keeps both marginals exactly, so {short} does not apply; leave it out or choose its unbalanced twin."
                     )
-                for side in (1, 2):
+                for side in sides:
                     if cls.relaxed[side - 1]:
                         if f"{short}{side}" in values and values[f"{short}{side}"] != given:
                             raise InputError(f"Give {short} or {short}{side}, not both.")
                         values[f"{short}{side}"] = given
-        for side in (1, 2):
-            if values.get(f"tau{side}") is not None and f"rho{side}" in values:
+        for side in sides:
+            if values.get(f"tau{side}") is not None and values.get(f"rho{side}") is not None:
                 raise InputError(f"Give rho{side} or tau{side}, not both: they are the same quantity in two units.")
             if not cls.relaxed[side - 1]:
                 for field_name in (f"tau{side}", f"rho{side}"):
@@ -201,14 +201,18 @@ class Method(Settings, ABC):
     def calibrated_cost(self, problem: Problem) -> Cost:
         """The run's cost, divided by its mean: exactly, or over a fixed seeded batch where there are many points."""
         cost = problem.cost if self.cost is None and problem.cost is not None else make_cost(self.cost, self.cost_parameter)
-        (x, a), (y, b) = (_calibration_batch(m) for m in problem.marginals[:2])
+        (x, a), (y, b) = (calibration_batch(m) for m in problem.marginals[:2])
         calibrated = cost.calibrated(x, y, a, b)
-        if not 1e-30 < calibrated.scale < 1e30:
+        self.check_scale(calibrated.scale)
+        return calibrated
+
+    def check_scale(self, scale: float) -> None:
+        """Raises InputError where float32 networks cannot hold the numbers."""
+        if not 1e-30 < scale < 1e30:
             raise InputError(
-                f"The mean cost between source and target is {calibrated.scale:g}, beyond what float32 networks can be trained on. "
+                f"The mean cost between source and target is {scale:g}, beyond what float32 networks can be trained on. "
                 "Rescale both by the same factor, such as their standard deviation."
             )
-        return calibrated
 
     def check_feasible(self, problem: Problem, penalty: Penalty) -> None:
         """Raises InputError where both marginals are held but their masses differ."""
@@ -299,3 +303,23 @@ class HasJointDensity(Protocol):
 
     def log_density(self, state: Any, points: Sequence[Tensor]) -> Tensor:
         """Log of the joint density at matched points, one (n, d) for each marginal -> (n,)."""
+
+
+@runtime_checkable
+class HasBarycenter(Protocol):
+    """A barycenter of all marginals, k = 0, 1, ..., and how each goes to it."""
+
+    def barycenter_weights(self, state: Any) -> Tensor:
+        """lambda on the simplex, (K,)."""
+
+    def barycenter_map(self, state: Any, k: int, x: Tensor) -> Tensor:
+        """T_k(x), from marginal k to the barycenter, (n, d) -> (n, d)."""
+
+    def acceptance(self, state: Any, k: int, x: Tensor) -> Tensor:
+        """How much of a point of marginal k takes part, (n, d) -> (n,): its mean is 1 once trained, and no weight is bounded by 1."""
+
+    def congruence(self, state: Any, y: Tensor) -> Tensor:
+        """How far the potentials' weighted sum is from the constant that it should be, (n, d) -> (n,), in units of the mean cost."""
+
+    def sample_barycenter(self, state: Any, n: int) -> Tensor:
+        """n points of the learned barycenter, by `state.rng`, (n, d)."""

@@ -1,0 +1,47 @@
+"""Potentials f_1, ..., f_K with sum_k lam_k f_k = m at every point, by construction."""
+
+import torch
+from torch import Tensor, nn
+
+from uotlab.nets.mlp import Standard, mlp
+
+SPEED = 10.0  #: m moves this much faster than a weight: a number, it has far to go and nothing to hold
+
+
+class CongruentPotentials(nn.Module):
+    """f_k = g_k - sum_{n != k} lam_n g_n / (lam_k (K-1)) + m / (K lam_k), (n, d) -> (n, K); the g_k are outputs of one net.
+
+    gazdieva2025robust prints m / lam_k, with which the sum would be K m. Two potentials are ±u / lam_k for one function u, whatever
+    the weights; the authors' code drops the lam_k, which is right for equal ones only.
+
+    Args:
+        lam: weights on the simplex, (K,).
+        free: whether m is learned; where a marginal is held it is 0.
+    """
+
+    lam: Tensor
+    level: Tensor
+    mix: Tensor
+
+    def __init__(
+        self, standard: Standard, lam: Tensor, d: int, width: int, depth: int, rng: torch.Generator, activation: str, *, free: bool
+    ) -> None:
+        super().__init__()
+        self.standard, self.free = standard, free
+        K = len(lam)
+        self.net = mlp(d, K, width, depth, rng, activation)
+        if free:
+            self.level = nn.Parameter(torch.zeros(()))
+        else:
+            self.register_buffer("level", torch.zeros(()))
+        self.register_buffer("lam", lam)
+        self.register_buffer("mix", torch.eye(K) - (1 - torch.eye(K)) * lam[:, None] / (lam[None, :] * (K - 1)), persistent=False)
+
+    @property
+    def m(self) -> Tensor:
+        """The sum of all lam_k f_k."""
+        return SPEED * self.level
+
+    def forward(self, y: Tensor) -> Tensor:
+        f = self.net(self.standard(y)) @ self.mix
+        return f + self.m / (len(self.lam) * self.lam) if self.free else f
