@@ -32,3 +32,9 @@ def acceptance_rate(weights: Tensor) -> float:
 def effective_share(weights: Tensor) -> float:
     """(sum w)² / (n sum w²) in (0, 1]: 1 for equal weights."""
     return float(weights.sum() ** 2 / (len(weights) * weights.square().sum()).clamp(min=1e-30))
+
+
+def allotted(shares: Tensor, n: int) -> list[int]:
+    """n split by shares that sum to 1, each to within one."""
+    edges = (shares.double().cumsum(0) * n).round().long().tolist()
+    return [high - low for low, high in zip([0, *edges[:-1]], edges, strict=True)]

@@ -83,6 +83,13 @@ def test_shapes_and_finite_numbers(method, problem):
                 pairs = method.sample_pairs(run.state, 7)
                 assert len(pairs) == len(problem.marginals)
                 out[name], shapes[name] = torch.stack(pairs), (len(pairs), 7, problem.d)
+            elif name == "sample_barycenter":
+                out[name], shapes[name] = method.sample_barycenter(run.state, 7), (7, problem.d)
+                for k, marginal in enumerate((x, y)):
+                    out[f"map {k}"], shapes[f"map {k}"] = method.barycenter_map(run.state, k, marginal), (len(marginal), problem.d)
+                    out[f"accepted {k}"], shapes[f"accepted {k}"] = method.acceptance(run.state, k, marginal), (len(marginal),)
+                out["residual"], shapes["residual"] = method.congruence(run.state, x), (7,)
+                assert float(out["residual"].abs().max()) < 1e-5
             elif name == "log_density":
                 out[name], shapes[name] = method.log_density(run.state, [x, y[:7]]), (7,)
             else:
@@ -142,9 +149,12 @@ def test_save_and_load(method, problem, tmp_path):
     x, y = problem.source.points[:6], problem.target.points[:6]
     if "sample_pairs" in abilities(method):
         assert all(np.array_equal(p, q) for p, q in zip(loaded.sample_pairs(6), fitted.sample_pairs(6), strict=True))
+    if "sample_barycenter" in abilities(method):
+        assert np.array_equal(loaded.sample_barycenter(6), fitted.sample_barycenter(6))
+        assert np.array_equal(loaded.acceptance(1, y), fitted.acceptance(1, y))
     if "log_density" in abilities(method):
         assert np.array_equal(loaded.log_density(x, y), fitted.log_density(x, y))
-    for name in ("transport", *(a for a in abilities(method) if a not in ("plan", "sample_pairs", "log_density"))):
+    for name in ("transport", *(a for a in abilities(method) if a not in ("plan", "sample_pairs", "log_density", "sample_barycenter"))):
         points = y if name in ("target_scaling", "potential") else x
         assert np.array_equal(getattr(loaded, name)(points), getattr(fitted, name)(points)), name
     assert loaded.problem.d == problem.d

@@ -10,6 +10,7 @@ from torch import Tensor
 from uotlab.errors import InputError
 from uotlab.methods.base import (
     METHODS,
+    HasBarycenter,
     HasJoint,
     HasJointDensity,
     HasPath,
@@ -30,6 +31,7 @@ ABILITIES: dict[str, Any] = {
     "plan": HasPlan,
     "sample_pairs": HasJoint,
     "log_density": HasJointDensity,
+    "sample_barycenter": HasBarycenter,
 }
 CHUNK = {"cpu": 2048}  #: rows at once: activations of as many fit into a core's second-level cache
 CHUNK_ELSEWHERE = 65_536

@@ -29,6 +29,7 @@ from uotlab.methods.base import Method
 from uotlab.metrics.base import evaluate
 from uotlab.parameters import check_count, make_model
 from uotlab.problem import Problem
+from uotlab.resampling import rejection, systematic
 
 Progress = Callable[[int, int, Mapping[str, float]], None]
 FORMAT = 1
@@ -86,8 +87,8 @@ def fit(
         publish = None if report is None else lambda step, losses, still: report(step, steps, losses)
         train(made, run.state, steps, publish=publish, history=history)
         history_end = history.last()
-        x, y = held_draws(run.train, LIVE_POINTS, seed=0)
-        live = evaluate(evaluation(made, run.state, x, y, path=False), "live")
+        draws = held_draws(run.train, LIVE_POINTS, seed=0)
+        live = evaluate(evaluation(made, run.state, draws, path=False), "live")
     return Fitted(run, history, {**history_end, **live})
 
 
@@ -180,6 +181,43 @@ class Fitted:
             raise InputError(f"points must be matched row by row; they have {', '.join(str(len(p)) for p in given)} rows.")
         with undisturbed(self.state):
             return self._back(points[0], self.method.log_density(self.state, given))
+
+    # ---- a barycenter of all marginals -----------------------------------------------------------
+    def sample_barycenter(self, n: int = 1000, seed: int = 0) -> np.ndarray:
+        """n points of the learned barycenter, float32 (n, d): from every marginal its share of them, taken by systematic resampling."""
+        require(self.method, "sample_barycenter")
+        n, seed = check_count("n", n, least=1, most=10_000_000), check_count("seed", seed, least=0, most=2**31 - 1)
+        with undisturbed(self.state, seed):
+            return np.ascontiguousarray(self.method.sample_barycenter(self.state, n).cpu().numpy(), np.float32)
+
+    def barycenter_map(self, k: int, x: Any) -> Any:
+        """T_k(x), from marginal k = 0, 1, ... to the barycenter, (n, d) -> (n, d)."""
+        k = self._marginal(k)
+        return self._ask("x", x, lambda state, p: self.method.barycenter_map(state, k, p))
+
+    def acceptance(self, k: int, x: Any) -> Any:
+        """How much of each point of marginal k takes part in the barycenter, (n, d) -> (n,): 1 in the mean; not bounded by 1."""
+        k = self._marginal(k)
+        return self._ask("x", x, lambda state, p: self.method.acceptance(state, k, p))
+
+    def accepted(self, k: int, x: Any, how: str = "rejection", seed: int = 0) -> np.ndarray:
+        """Row numbers of x, points of marginal k, that take part in the barycenter; their images are points of it.
+
+        Args:
+            how: "rejection", the paper's, keeps a row with the chance w / max w; "systematic" draws as many rows as x has, each about
+                as often as its weight says, so that nothing is wasted where one weight is large.
+        """
+        if how not in ("rejection", "systematic"):
+            raise InputError(f"how must be rejection or systematic; it is {short(repr(how))}.")
+        w = as_tensor(self.acceptance(k, x), "weights", ndim=1).cpu()
+        rng = torch.Generator().manual_seed(check_count("seed", seed, least=0, most=2**31 - 1))
+        if how == "systematic":
+            return systematic(w, len(w), rng).numpy()
+        return rejection(w, torch.rand(len(w), generator=rng)).nonzero()[:, 0].numpy()
+
+    def _marginal(self, k: int) -> int:
+        require(self.method, "sample_barycenter")
+        return check_count("k", k, least=0, most=len(self.problem.marginals) - 1)
 
     def evaluate(self, n: int = 4000, seed: int = 1, *, reference: bool = True) -> dict[str, float]:
         """All metrics that apply, on fresh draws where the problem can draw them, else on the held-out points.

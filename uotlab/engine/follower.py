@@ -38,14 +38,12 @@ class Follower:
         """The newest numbers and notes."""
         now = time.perf_counter()
         if still or now >= self._due:
-            x, y = self._points
-            e = evaluation(self.method, self.state, x, y, path=False, request=self.request, most=POINTS)
+            e = evaluation(self.method, self.state, self._points, path=False, request=self.request, most=POINTS)
             self._live = evaluate(e, "live")
             end = time.perf_counter()
             self._due = end + max(SECONDS, (end - now) / SHARE)
         elif self.request is not None and now >= self._slow_due and not background().busy:
-            x, y = self._slow_points
-            e = evaluation(self.method, self.state, x, y, request=self.request, most=SLOW_REFERENCE)
+            e = evaluation(self.method, self.state, self._slow_points, request=self.request, most=SLOW_REFERENCE)
             self._slow_due = now + max(SLOW_SECONDS, (time.perf_counter() - now) / SLOW_ASKING)
             background().submit(lambda: self._score(e))
         found = Scores()

@@ -11,12 +11,13 @@ Names, with n, m displayed points of source and target, d columns (all are there
 * `pairs` (k, m, d) (and `pairs2`): matches drawn from a learned coupling of m marginals; `joint` (g, g), `joint_x`, `joint_y` (g,): its
   density on a line
 * `x_image`, `Tx_image`, `y_image` (k, h, w), `xi_image` (k,): image pairs
+* of a learned barycenter all that `uotlab.engine.barycenters` lists
 
 Arrays that do not change are the same objects in every frame.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -25,11 +26,12 @@ import torch
 from torch import Tensor
 
 from uotlab.engine.asking import chunked, is_stochastic, undisturbed
+from uotlab.engine.barycenters import BarycenterScene
 from uotlab.engine.follower import Follower
 from uotlab.engine.joints import joint_arrays
 from uotlab.engine.references import Request
 from uotlab.engine.scoring import first_label
-from uotlab.methods.base import HasPath, HasPreview, HasScaling, HasTargetScaling, Method, State
+from uotlab.methods.base import HasBarycenter, HasPath, HasPreview, HasScaling, HasTargetScaling, Method, State
 from uotlab.metrics.base import Scores
 from uotlab.problem import Measure, Problem
 
@@ -98,9 +100,10 @@ class Camera:
     def __init__(self, method: Method, state: State, problem: Problem, request: Request | None = None) -> None:
         self.method, self.state, self.problem = method, state, problem
         most = max(LIVE, min(STILL, NUMBERS // max(problem.d, 1)))
-        self._all = tuple(m.subsample(most) for m in problem.marginals[:2])
-        self._classes = _class_names(*self._all)
+        self._all = tuple(m.subsample(most) for m in problem.marginals)
+        self._classes = _class_names(*self._all[:2])
         self._scenes: dict[int, Scene] = {}
+        self._barycenters: dict[int, BarycenterScene] = {}
         self._still: int | None = None  # points a side at rest
         self._per_point = 0.0  # s, of the newest frame
         self._follower = Follower(method, state, problem, request)
@@ -112,11 +115,12 @@ class Camera:
     @property
     def labels(self) -> dict[str, tuple[str, ...]]:
         names = {key: tuple(str(v) for v in values) for key, values in self._classes.items()}
-        return names | ({"xi_class": names["x_label"]} if "x_label" in names else {})
+        names |= {"xi_class": names["x_label"]} if "x_label" in names else {}
+        return names | (self._barycenter(LIVE).labels if isinstance(self.method, HasBarycenter) else {})
 
     @cached_property
     def axes(self) -> Axes | None:
-        return Axes(self._all[0].points, self._all[1].points) if self.problem.d > 2 else None
+        return _axes(self._all) if self.problem.d > 2 else None
 
     def arrays(self, *, still: bool = False, shown: int = LIVE) -> Arrays:
         """One frame: `shown` points a side, or at rest up to 20000, as many as take about half a second."""
@@ -127,6 +131,9 @@ class Camera:
         start = time.perf_counter()
         with undisturbed(self.state):
             arrays = scene.static | self._moving(scene, still)
+            if isinstance(self.method, HasBarycenter):
+                whole = self._barycenter(len(scene.x))
+                arrays |= whole.static | whole.moving(self.method, self.state)
             self._per_point = (time.perf_counter() - start) / max(len(scene.x), 1)
             arrays |= self._sometimes(scene, still)
         return arrays
@@ -139,9 +146,14 @@ class Camera:
         n = min(n, max(m.n for m in self._all))  # few points have one scene, moving or at rest
         scene = self._scenes.get(n)
         if scene is None:
-            source, target = (m.subsample(n) for m in self._all)
+            source, target = (m.subsample(n) for m in self._all[:2])
             scene = self._scenes[n] = Scene(source, target, self.axes, self._classes, self.problem)
         return scene
+
+    def _barycenter(self, n: int) -> BarycenterScene:
+        if n not in self._barycenters:
+            self._barycenters[n] = BarycenterScene(self.problem, [m.subsample(n) for m in self._all], self.axes)
+        return self._barycenters[n]
 
     def _moving(self, scene: Scene, still: bool) -> Arrays:
         method = self.method
@@ -197,11 +209,18 @@ class Camera:
 
 def portrait(problem: Problem) -> tuple[Arrays, dict[str, tuple[str, ...]]]:
     """The arrays and class names of a problem before any training: its data as they are, 1000 points a side."""
-    source, target = (m.subsample(LIVE) for m in problem.marginals[:2])
+    few = [m.subsample(LIVE) for m in problem.marginals]
+    source, target = few[:2]
     classes = _class_names(source, target)
-    axes = Axes(source.points, target.points) if problem.d > 2 else None
-    scene = Scene(source, target, axes, classes, problem)
-    return scene.static, {key: tuple(str(v) for v in values) for key, values in classes.items()}
+    axes = _axes(few) if problem.d > 2 else None
+    scene, whole = Scene(source, target, axes, classes, problem), BarycenterScene(problem, few, axes)
+    names = {key: tuple(str(v) for v in values) for key, values in classes.items()}
+    return scene.static | whole.static, names | whole.labels
+
+
+def _axes(marginals: Sequence[Measure]) -> Axes:
+    """Common axes of all marginals."""
+    return Axes(marginals[0].points, np.concatenate([m.points[: 5 * LIVE] for m in marginals[1:]]))
 
 
 def _numpy(x: Tensor) -> np.ndarray:

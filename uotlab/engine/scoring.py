@@ -1,6 +1,7 @@
 """From a trained method to an Evaluation: which points are scored, and what the method makes of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -9,8 +10,8 @@ from torch import Tensor
 from uotlab.engine.asking import chunked, undisturbed
 from uotlab.engine.begin import Run
 from uotlab.engine.references import Request
-from uotlab.methods.base import HasJoint, HasPath, HasPotential, HasScaling, HasTargetScaling, Method, State
-from uotlab.metrics.base import Answers, Evaluation, Scores, evaluate
+from uotlab.methods.base import HasBarycenter, HasJoint, HasPath, HasPotential, HasScaling, HasTargetScaling, Method, State
+from uotlab.metrics.base import Answers, Barycenter, Evaluation, Scores, evaluate
 from uotlab.metrics.reference import Reference
 from uotlab.problem import Draw, Measure, Problem
 
@@ -23,18 +24,16 @@ def first_label(labels: Mapping[str, np.ndarray]) -> np.ndarray | None:
     return next(iter(labels.values()), None)
 
 
-def fresh_draws(problem: Problem, n: int, seed: int) -> tuple[Draw, Draw]:
-    """n fresh points a side, of a problem that can draw them."""
+def fresh_draws(problem: Problem, n: int, seed: int) -> list[Draw]:
+    """n fresh points of each marginal, of a problem that can draw them."""
     rng = torch.Generator().manual_seed(seed)
-    x, y = (m.fresh(n, rng) for m in problem.marginals[:2])
-    return x, y
+    return [m.fresh(n, rng) for m in problem.marginals]
 
 
-def held_draws(problem: Problem, n: int, seed: int) -> tuple[Draw, Draw]:
-    """At most n points a side of the problem's own: all or a seeded subset without repeats, or drawn by their weights."""
+def held_draws(problem: Problem, n: int, seed: int) -> list[Draw]:
+    """At most n points of each of the problem's marginals: all or a seeded subset without repeats, or drawn by their weights."""
     rng = torch.Generator().manual_seed(seed)
-    x, y = (_held(m, n, rng) for m in problem.marginals[:2])
-    return x, y
+    return [_held(m, n, rng) for m in problem.marginals]
 
 
 def _held(measure: Measure, n: int, rng: torch.Generator) -> Draw:
@@ -46,16 +45,18 @@ def _held(measure: Measure, n: int, rng: torch.Generator) -> Draw:
 
 
 def evaluation(
-    method: Method, state: State, x: Draw, y: Draw, *, seed: int = 0, path: bool = True, request: Request | None = None,
+    method: Method, state: State, draws: Sequence[Draw], *, seed: int = 0, path: bool = True, request: Request | None = None,
     most: int | None = None,
 ) -> Evaluation:  # fmt: skip
     """What the method makes of the points, on the CPU, for the metrics to look at.
 
     Args:
+        draws: points of each marginal.
         path: whether to follow the trajectories of flows.
         request: of a reference, whose first `most` points (None: all) the method is asked for too.
     """
     device, problem = state.device, state.problem
+    x, y = draws[:2]
     xi: Tensor | None = None
     zeta: Tensor | None = None
     trajectories: Tensor | None = None
@@ -73,6 +74,7 @@ def evaluation(
             trajectories = method.path(state, x.points[:PATHS].to(device), ts).detach().cpu()
         if isinstance(method, HasJoint):
             pairs = tuple(p.cpu() for p in method.sample_pairs(state, 4 * len(x.points)))
+        barycenter = _barycenter(method, state, draws) if isinstance(method, HasBarycenter) else None
         if reference is not None:
             reference = reference if most is None else reference.head(most)
             answers = _answers(method, state, reference)
@@ -96,8 +98,19 @@ def evaluation(
         divergences=(method.psi(1).name, method.psi(2).name),
         reference=reference,
         answers=answers,
+        barycenter=barycenter,
         waiting="" if request is None else request.waiting,
     )
+
+
+def _barycenter(method: HasBarycenter, state: State, draws: Sequence[Draw]) -> Barycenter:
+    """What the method makes of points of all marginals."""
+    device, points = state.device, [draw.points for draw in draws]
+    images = [chunked(partial(method.barycenter_map, state, k), x, device) for k, x in enumerate(points)]
+    taken = [chunked(partial(method.acceptance, state, k), x, device) for k, x in enumerate(points)]
+    residual = chunked(partial(method.congruence, state), torch.cat(images), device)
+    labels = tuple(first_label(draw.labels) for draw in draws)
+    return Barycenter(method.barycenter_weights(state).cpu(), tuple(points), tuple(images), tuple(taken), labels, residual)
 
 
 def _answers(method: Method, state: State, reference: Reference) -> Answers:
@@ -119,11 +132,12 @@ def score(run: Run, n: int, seed: int, request: Request | None = None) -> tuple[
     Beside the metrics: "n" and "m", the numbers of source and target points, and "fresh", 1 for fresh draws and 0 otherwise.
     """
     if run.problem.samplable:
-        x, y = fresh_draws(run.problem, n, seed)
+        draws = fresh_draws(run.problem, n, seed)
         where = "fresh draws"
     else:
-        x, y = held_draws(run.test, n, seed)
+        draws = held_draws(run.test, n, seed)
         where = "held-out points" if run.test is not run.train else "points it was trained on, since none could be held out,"
-    scores = evaluate(evaluation(run.method, run.state, x, y, seed=seed, request=request))
+    scores = evaluate(evaluation(run.method, run.state, draws, seed=seed, request=request))
+    x, y = draws[:2]
     scores |= {"n": float(len(x.points)), "m": float(len(y.points)), "fresh": float(run.problem.samplable)}
     return scores, f"Evaluated on {len(x.points)} source and {len(y.points)} target {where} (seed {seed})."

@@ -18,8 +18,6 @@ class NOTB(UNOTB):
         "Learns a map from each of two to five marginals to their common barycenter, keeping all of their mass. "
         "The balanced twin of U-NOTB: every outlier is dragged along."
     )
-    equation = (
-        r"\sup_{\sum_k\lambda_k f_k=0}\;\inf_{T}\;\sum_{k}\lambda_k\,\mathbb E_{x\sim P_k}\big[c_k(x,T_kx)-f_k(T_kx)\big]"
-    )
+    equation = r"\sup_{\sum_k\lambda_k f_k=0}\;\inf_{T}\;\sum_{k}\lambda_k\,\mathbb E_{x\sim P_k}\big[c_k(x,T_kx)-f_k(T_kx)\big]"
     reference = "kolesov2024estimating"
     relaxed: ClassVar[tuple[bool, ...]] = (False,) * MOST

@@ -6,7 +6,7 @@ Each T_k(x) tends to argmin_y c_k(x, y) - f_k(y); psi_k*'((f_k - c_k)/rho_k) say
 optimum, for every k. T_k of the points that take part is the barycenter, the same for all k.
 
 Notation: one factor 1/s is in all costs, s the mean over all pairs of marginals, so that lam keeps its meaning; the paper's tau on
-c = |x-y|²/2 is rho = 2 tau / s. Marginals count as probability measures.
+c = |x-y|²/2 is rho = 2 tau / s. Of unequal masses the mean times a_k, mass over the barycenter's, is 1.
 Differs from the paper: m / (K lam_k) where it prints m / lam_k; Algorithm 1's signs, both of which are wrong as printed (m would run
 away, maps would flee the potential); the conjugate goes on as a line beyond a mass factor of 100. Differs from the authors' code: any
 weights, one net for all g_k, T is detached in the potential step, whose pass serves the first map step too, moving averages. As there:
@@ -33,18 +33,20 @@ from uotlab.nets.training import adam, decayed, descend, ema_copy, ema_update, s
 from uotlab.nets.transport_map import TransportMap
 from uotlab.penalty import rho_from_tau
 from uotlab.problem import Problem
-from uotlab.resampling import systematic
+from uotlab.resampling import allotted, systematic
 
 MOST = 5  #: marginals
 
 
-def barycenter_potential_loss(f: Tensor, c: Tensor, psis: list[Divergence], rhos: list[float], lam: Tensor, m: Tensor) -> Tensor:
-    """sum_k lam_k E[(rho_k psi_k)*(f_k(T_k x) - c_k)] - m, minimised over f and m; f and c are (K, n).
+def barycenter_potential_loss(f: Tensor, c: Tensor, psis: list[Divergence], rhos: list[float], lam: Tensor, m: Tensor, a: Tensor) -> Tensor:
+    """sum_k lam_k a_k E[(rho_k psi_k)*(f_k(T_k x) - c_k)] - m, minimised over f and m; f and c are (K, n).
+
+    a_k is the marginal's mass relative to the barycenter's, in the paper 1.
 
     Reference: gazdieva2025robust, Algorithm 1, its L_f with the sign of m put right.
     """
     stars = [weighted_star(psi, rho, t).mean() for psi, rho, t in zip(psis, rhos, f - c, strict=True)]
-    return lam @ torch.stack(stars) - m
+    return (lam * a) @ torch.stack(stars) - m
 
 
 def barycenter_map_loss(f: Tensor, c: Tensor, lam: Tensor) -> Tensor:
@@ -68,13 +70,15 @@ def weights_from_text(text: str) -> list[float]:
     except ValueError:
         values = []
     if not 2 <= len(values) <= MOST or not all(0 < v < 1e6 for v in values):
-        raise InputError(f"weights must be 2 to {MOST} positive numbers with commas between, such as 0.5,0.3,0.2; they are '{short(text)}'.")
+        raise InputError(
+            f"weights must be 2 to {MOST} positive numbers with commas between, such as 0.5,0.3,0.2; they are '{short(text)}'."
+        )
     return [v / sum(values) for v in values]
 
 
 @dataclass(eq=False)
 class BarycenterState(State):
-    """Maps to the barycenter, congruent potentials, their moving averages and optimisers; weights lam and rho, (K,)."""
+    """Maps to the barycenter, congruent potentials, their averages and optimisers; lam, rho, and masses a over the barycenter's, (K,)."""
 
     T: nn.ModuleList
     T_ema: nn.ModuleList
@@ -84,6 +88,7 @@ class BarycenterState(State):
     f_optimiser: torch.optim.Adam
     lam: Tensor
     rho: Tensor
+    a: Tensor
 
 
 def _further(kind: Literal["divergence", "rho", "tau"]) -> Any:
@@ -160,8 +165,26 @@ class UNOTB(Method):
         """Weights of K marginals, on the simplex."""
         found = weights_from_text(self.weights) or [1 / K] * K
         if len(found) != K:
-            raise InputError(f"weights of {self.name} are {len(found)} numbers, but there are {K} marginals: give {K}, or none for equal ones.")
+            raise InputError(
+                f"weights of {self.name} are {len(found)} numbers, but there are {K} marginals: give {K}, or none for equal ones."
+            )
         return found
+
+    def relative_masses(self, problem: Problem, rhos: list[float]) -> Tensor:
+        """Masses of the marginals over the barycenter's, (K,): it has that of the held ones, or else the weighted mean.
+
+        Raises:
+            InputError: held marginals of unequal mass.
+        """
+        masses = [m.mass for m in problem.marginals]
+        held = [mass for mass, rho in zip(masses, rhos, strict=True) if math.isinf(rho)]
+        if held and max(held) - min(held) > 1e-6 * max(held):
+            shown = ", ".join(f"{m:g}" for m in held)
+            raise InputError(
+                f"{self.name} holds marginals whose masses differ ({shown}): give them weights of equal total, or a finite rho."
+            )
+        of_all = sum(lam * mass for lam, mass in zip(self.lambdas(len(masses)), masses, strict=True))
+        return torch.tensor(masses) / (held[0] if held else of_all)
 
     def calibrated_cost(self, problem: Problem) -> Cost:
         """One cost for all marginals, divided by its mean over all pairs of them."""
@@ -184,6 +207,7 @@ class UNOTB(Method):
         lam = torch.tensor(self.lambdas(K))
         cost = self.calibrated_cost(problem)
         rhos = self.rhos(K, cost.scale)
+        masses = self.relative_masses(problem, rhos)
         standard = Standard.of_problem(problem)
         shape = (d, self.width, self.depth, rng)
         T = nn.ModuleList(TransportMap(standard, *shape, self.noise, self.activation) for _ in range(K)).to(device)
@@ -191,7 +215,7 @@ class UNOTB(Method):
         betas = (self.beta1, self.beta2)
         return BarycenterState(
             problem, device, rng, cost, self.penalty_at(cost.scale), T, ema_copy(T), f, ema_copy(f), adam(T, self.lr, betas),
-            adam(f, self.lr, betas), lam.to(device), torch.tensor(rhos),
+            adam(f, self.lr, betas), lam.to(device), torch.tensor(rhos), masses.to(device),
         )  # fmt: skip
 
     def step(self, state: BarycenterState) -> dict[str, Tensor]:
@@ -204,7 +228,7 @@ class UNOTB(Method):
             images, c = self._images(state)
             if inner == 0:  # the maps' pass serves both players
                 f = _of_own(state.f(images.detach()), K)
-                loss_f = barycenter_potential_loss(f, c.detach(), psis, rhos, state.lam, state.f.m)
+                loss_f = barycenter_potential_loss(f, c.detach(), psis, rhos, state.lam, state.f.m, state.a)
                 descend(loss_f, state.f, state.f_optimiser)
             loss_T = barycenter_map_loss(_of_own(state.f(images), K), c, state.lam)
             descend(loss_T, state.T, state.T_optimiser)
@@ -231,9 +255,10 @@ class UNOTB(Method):
         return state.T_ema[k](x, self.draw_noise(state, len(x), fixed=True) if z is None else z)  # type: ignore[no-any-return]
 
     def acceptance(self, state: BarycenterState, k: int, x: Tensor) -> Tensor:
-        """psi_k*'((f_k(T_k x) - c_k(x, T_k x)) / rho_k)."""
+        """a_k psi_k*'((f_k(T_k x) - c_k(x, T_k x)) / rho_k)."""
         Tx = self.barycenter_map(state, k, x)
-        return weighted_star_grad(self.psi(k + 1), float(state.rho[k]), state.f_ema(Tx)[:, k] - state.cost(x, Tx))
+        gap = state.f_ema(Tx)[:, k] - state.cost(x, Tx)
+        return state.a[k] * weighted_star_grad(self.psi(k + 1), float(state.rho[k]), gap)
 
     def congruence(self, state: BarycenterState, y: Tensor) -> Tensor:
         """sum_k lam_k f_k(y) - m, (n,): rounding alone."""
@@ -241,9 +266,8 @@ class UNOTB(Method):
 
     def sample_barycenter(self, state: BarycenterState, n: int) -> Tensor:
         """n points: each marginal gives its share lam_k of them, images of points taken by their weights."""
-        shares = torch.diff((torch.cat([state.lam.new_zeros(1), state.lam.cumsum(0)]) * n).round().long())
         found = []
-        for k, share in enumerate(shares.tolist()):
+        for k, share in enumerate(allotted(state.lam, n)):
             if share:
                 x = state.batch(k, max(4 * share, 1000))
                 rows = systematic(self.acceptance(state, k, x), share, state.rng)
@@ -255,8 +279,8 @@ class UNOTB(Method):
         return self.barycenter_map(state, 0, x, z)
 
     def scaling(self, state: BarycenterState, x: Tensor) -> Tensor:
-        """How much of a point of the first marginal takes part."""
-        return self.acceptance(state, 0, x)
+        """By how much the mass of a point of the first marginal grows or shrinks."""
+        return self.acceptance(state, 0, x) / state.a[0]
 
     @property
     def stochastic(self) -> bool:

@@ -49,6 +49,26 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class Barycenter:
+    """What a method makes of points of all K marginals on their way to a barycenter; lists have one entry a marginal.
+
+    Args:
+        weights: lambda, (K,).
+        x, images: points of each marginal and where they go, (n_k, d).
+        taken: how much of each point takes part, (n_k,), in units of the barycenter's mass: 1 in the mean at the optimum.
+        labels: first label column of each, or None.
+        residual: sum_k lambda_k f_k - m at the images, (n,).
+    """
+
+    weights: Tensor
+    x: tuple[Tensor, ...]
+    images: tuple[Tensor, ...]
+    taken: tuple[Tensor, ...]
+    labels: tuple[np.ndarray | None, ...]
+    residual: Tensor
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """Fresh (or held-out) samples and what the method makes of them; all that a metric may look at.
 
@@ -69,6 +89,7 @@ class Evaluation:
         divergences: names of the divergences of source and target.
         reference: the optimum of the run's own problem, exact or of a subsample; None while there is none.
         answers: what the method makes of the reference's points; there whenever `reference` is.
+        barycenter: of a method that learns one, what it makes of all marginals; else None.
         waiting: why there is no reference, a sentence; empty where none was asked for.
     """
 
@@ -90,6 +111,7 @@ class Evaluation:
     divergences: tuple[str, str] = ("kl", "kl")
     reference: Reference | None = None
     answers: Answers | None = None
+    barycenter: Barycenter | None = None
     waiting: str = ""
 
     @property
@@ -115,6 +137,7 @@ class Metric(ABC):
     unit: ClassVar[str] = ""
     better: ClassVar[Literal["lower", "higher", "neither"]] = "lower"
     summary: ClassVar[str]
+    of: ClassVar[Literal["map", "barycenter"]] = "map"  #: what is scored: a map to the target, or one to a barycenter
     live: ClassVar[bool] = False  #: cheap enough (a few ms at 1000 points) to follow while training
     order: ClassVar[int] = 100
 
@@ -125,8 +148,10 @@ class Metric(ABC):
 
 def evaluate(e: Evaluation, pace: Pace = "all") -> Scores:
     """All metrics that apply, in registry order; only the cheap ones ("live"), or only the others ("slow")."""
-    scores = Scores()
+    scores, of = Scores(), "map" if e.barycenter is None else "barycenter"
     for _, cls in METRICS.items():
+        if cls.of != of:
+            continue
         if pace == "all" or cls.live == (pace == "live"):
             try:
                 scores.take(cls()(e))
