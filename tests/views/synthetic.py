@@ -3,6 +3,7 @@
 import numpy as np
 
 from tests.views.synthetic_barycenters import BARYCENTERS
+from tests.views.synthetic_cells import CELLS
 from tests.views.synthetic_joints import JOINTS
 from tests.views.synthetic_neural import NEURAL, learned
 from tests.views.synthetic_pictures import pictures
@@ -101,6 +102,7 @@ SNAPSHOTS = (
     }
     | PLANS
     | BARYCENTERS
+    | CELLS
     | JOINTS
     | SWEEPS
     | NEURAL

@@ -1,0 +1,52 @@
+"""What the pictures of cells show, from numbers with no analysis."""
+
+import numpy as np
+
+
+def f(values) -> np.ndarray:
+    return np.asarray(values, dtype=np.float32)
+
+
+def genes(g: int = 400) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    logfc = rng.normal(size=g)
+    p = np.abs(logfc) * rng.gamma(2, 4, g)
+    names = np.array([f"gene{i}" if i else "<b>tbx6</b>" for i in range(g)], dtype=str)
+    return {
+        "genes/logfc": f(logfc),
+        "genes/p": f(p),
+        "genes/adjusted": f(p * 0.7),
+        "genes/chosen": np.arange(min(g, 3)),
+        "names/genes": names,
+    }
+
+
+def dots(groups: int = 4, g: int = 9) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(1)
+    names = {
+        "names/dots/group": np.array([f"type {k}" for k in range(groups)], str),
+        "names/dots/gene": np.array([f"g{k}" for k in range(g)], str),
+    }
+    return {"dots/mean": f(rng.gamma(1, 1, (groups, g))), "dots/share": f(rng.random((groups, g))), **names}
+
+
+def terms(k: int = 12, null: int | None = 10) -> dict[str, np.ndarray]:
+    found = {
+        "terms/p": f(np.linspace(20, 2, k)),
+        "names/terms": np.array([f"development of something long enough {i} (GO:{i:07d})" for i in range(k)], str),
+    }
+    return found if null is None else found | {"terms/null": f(np.linspace(1, 3, null))}
+
+
+def graph(k: int = 6) -> dict[str, np.ndarray]:
+    edges = [(0, 1), (0, 2), (2, 3)] if k > 3 else []
+    found = {"graph/x": f(np.arange(k)), "graph/y": f(-(np.arange(k) % 3)), "graph/p": f(np.arange(k) + 2), "graph/hits": f(np.full(k, 4))}
+    names = np.array([f"mesoderm development {i}" for i in range(k)], str)
+    return found | {"graph/size": f(np.full(k, 9)), "graph/edges": np.array(edges, np.int32).reshape(-1, 2), "names/graph": names}
+
+
+CELLS = {
+    "genes": genes() | dots() | terms() | graph(),
+    "one gene": genes(1) | dots(1, 1) | terms(1, None) | graph(1),
+    "no genes": genes(0) | dots(0, 0) | terms(0, 0) | graph(0),
+}
