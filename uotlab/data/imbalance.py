@@ -78,7 +78,10 @@ class ClassImbalance(Dataset):
 
 @DATASETS.register("outlier-mixture")
 class OutlierMixture(Dataset):
-    """Four modes a side, and four small groups of outliers: the source's at x = 10, the target's at x = -10."""
+    """Four modes a side, and four small groups of outliers: the source's at x = 10, the target's at x = -10.
+
+    A third marginal, for barycenters, lies between the two and has no outliers.
+    """
 
     title = "Four modes with outliers"
     group = "2-D toys"
@@ -87,6 +90,7 @@ class OutlierMixture(Dataset):
     reference = "gazdieva2025robust"
     order = 32
     weight: float = Field(0.05, ge=0, le=1, description="Weight of each of the four outlier groups relative to a mode of weight 1")
+    marginals: int = Field(2, ge=2, le=3, description="2, or 3 with the clean marginal between them, for barycenters")
     variance: float = Field(0.1, gt=0, le=10, description="Variance of a mode in each direction, in squared data units")
     outlier_variance: float = Field(0.02, gt=0, le=10, description="Variance of an outlier group in each direction, in squared data units")
 
@@ -102,5 +106,14 @@ class OutlierMixture(Dataset):
         )
         source = partial(make, means=torch.tensor([[-5.0, -1], [5, 1], [1, -5], [-1, 5], [10, 2], [10, 1], [10, 0], [10, -1]]))
         target = partial(make, means=torch.tensor([[-5.0, 1], [5, -1], [1, 5], [-1, -5], [-10, 1], [-10, 0], [-10, -1], [-10, -2]]))
+        between = partial(
+            _plane_mixture,
+            means=torch.tensor([[-5.0, 0], [5, 0], [0, 5], [0, -5]]),
+            sds=variances[:4].sqrt(),
+            shares=torch.ones(4),
+            label="kind",
+            names=("bulk",) * 4,
+        )
         truth = {"outlier_share": self.weight / (1 + self.weight)}
-        return Problem((measure_of(source, n, rng), measure_of(target, n, rng)), "plane", self.name, truth=truth)
+        laws = (source, target, between)[: self.marginals]
+        return Problem(tuple(measure_of(law, n, rng) for law in laws), "plane", self.name, truth=truth)

@@ -110,7 +110,8 @@ def _barycenter(method: HasBarycenter, state: State, draws: Sequence[Draw]) -> B
     taken = [chunked(partial(method.acceptance, state, k), x, device) for k, x in enumerate(points)]
     residual = chunked(partial(method.congruence, state), torch.cat(images), device)
     labels = tuple(first_label(draw.labels) for draw in draws)
-    return Barycenter(method.barycenter_weights(state).cpu(), tuple(points), tuple(images), tuple(taken), labels, residual)
+    lam, balanced = method.barycenter_weights(state).cpu(), all(bool((w == w[0]).all()) for w in taken)
+    return Barycenter(lam, tuple(points), tuple(images), tuple(taken), labels, residual, balanced)
 
 
 def _answers(method: Method, state: State, reference: Reference) -> Answers:

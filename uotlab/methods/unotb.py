@@ -23,7 +23,7 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from uotlab.costs import Cost, make_cost
+from uotlab.costs import Cost, SquaredEuclidean, make_cost
 from uotlab.divergences import DIVERGENCES, Balanced, Divergence, weighted_star, weighted_star_grad
 from uotlab.errors import InputError, short
 from uotlab.methods.base import METHODS, Method, State, calibration_batch
@@ -31,7 +31,7 @@ from uotlab.nets.congruent import CongruentPotentials
 from uotlab.nets.mlp import Activation, Standard
 from uotlab.nets.training import adam, decayed, descend, ema_copy, ema_update, set_lr
 from uotlab.nets.transport_map import TransportMap
-from uotlab.penalty import rho_from_tau
+from uotlab.penalty import Penalty, rho_from_tau
 from uotlab.problem import Problem
 from uotlab.resampling import allotted, systematic
 
@@ -195,9 +195,19 @@ class UNOTB(Method):
         self.check_scale(scale)
         return replace(pairs[0], factor=1 / scale)
 
-    def settled(self, state: State) -> None:
-        """No map between two marginals is learned, so none is scored."""
-        return None
+    def settled(self, state: State) -> Penalty | None:
+        """rho of the transport between two marginals whose plan gives their barycenter, or None where no such plan is known.
+
+        For costs |x-y|² least over y of lam_1 c(x_1, y) + lam_2 c(x_2, y) is lam_1 lam_2 c(x_1, x_2), so that the barycenter's problem is
+        lam_1 lam_2 (c + (rho_1/lam_2) D_1 + (rho_2/lam_1) D_2) with plans of mass 1; for KL those are the optimal ones, normalised. The
+        published reference keeps rho_2 as it is, and so answers another question.
+        """
+        of_pairs = len(state.problem.marginals) == 2 and isinstance(state.cost, SquaredEuclidean)
+        plain = all(math.isinf(rho) or self.psi(k).name == "kl" for k, rho in enumerate(state.rho.tolist(), 1))  # type: ignore[attr-defined]
+        if not of_pairs or not plain:
+            return None
+        rho, lam = state.rho.tolist(), state.lam.tolist()  # type: ignore[attr-defined]
+        return Penalty(rho[0] / lam[1], rho[1] / lam[0])
 
     # ---- training --------------------------------------------------------------------------------
     def init(self, problem: Problem, rng: torch.Generator, device: torch.device) -> BarycenterState:

@@ -58,6 +58,7 @@ class Barycenter:
         taken: how much of each point takes part, (n_k,), in units of the barycenter's mass: 1 in the mean at the optimum.
         labels: first label column of each, or None.
         residual: sum_k lambda_k f_k - m at the images, (n,).
+        balanced: whether every marginal is held.
     """
 
     weights: Tensor
@@ -66,6 +67,7 @@ class Barycenter:
     taken: tuple[Tensor, ...]
     labels: tuple[np.ndarray | None, ...]
     residual: Tensor
+    balanced: bool = False
 
 
 @dataclass(frozen=True)
