@@ -1,6 +1,7 @@
 # make app    the lab in the browser          make test   everything, browser included where Chromium is found
 # make setup  only install                    make check  format, lint, types, layers, fast tests (before each commit)
 # make bench-plans  plan solvers beside POT, ott-jax and geomloss, which it installs into .venv-bench (an hour, by hand)
+# make bench-neural  a training step beside torchcfm and ott-jax, on one core (a quarter of an hour, by hand)
 # make app PORT=8502 for another port; PYTHON=/path/to/python3.11 for an interpreter that is not found by itself
 
 PORT ?= 8501
@@ -15,7 +16,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 FAST := not slow and not browser
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help app setup dev bench-plans test check format lint types clean
+.PHONY: help app setup dev bench-plans bench-neural test check format lint types clean
 
 help:
 	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST))
@@ -44,12 +45,15 @@ $(DEV): requirements-dev.txt requirements-cluster.txt $(RUNTIME)
 $(BENCH)/.installed: requirements-bench.txt $(RUNTIME)
 	@$(BIN)/python -m venv --without-pip $(BENCH)
 	@echo "import site; site.addsitedir('$(CURDIR)/$(VENV)/lib/python3.11/site-packages')" > $(BENCH)/lib/python3.11/site-packages/uotlab.pth
-	@$(BENCH)/bin/python -m pip install --disable-pip-version-check --quiet -r requirements-bench.txt && touch $@
+	@$(BENCH)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps -r requirements-bench.txt && touch $@
 
 bench-plans: $(BENCH)/.installed
 	@for part in plans plans_lazy plans_ipot; do \
 	  $$(command -v taskset >/dev/null && echo taskset -c 0) $(BENCH)/bin/python -u benchmarks/$$part.py || exit 1; \
 	done
+
+bench-neural: $(BENCH)/.installed
+	@OMP_NUM_THREADS=1 $$(command -v taskset >/dev/null && echo taskset -c 0) $(BENCH)/bin/python -u benchmarks/neural_steps.py
 
 $(BIN)/python:
 	@for p in "$(PYTHON)" python3.11 python3 python; do \

@@ -84,7 +84,7 @@ def _squared_distances(x: Tensor, y: Tensor) -> Tensor:
     # |x|² + |y|² - 2 x.y loses digits far from the origin, so both are centred first
     centre = y.mean(0)
     x, y = x - centre, y - centre
-    return ((x * x).sum(1)[:, None] + (y * y).sum(1)[None] - 2 * x @ y.T).relu_()
+    return torch.addmm((y * y).sum(1)[None], x, y.T, alpha=-2).add_((x * x).sum(1)[:, None]).relu_()  # one pass less than spelt out
 
 
 def _distances(x: Tensor, y: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ def test_never_negative_and_nothing_for_an_optimal_map(cost):
     assert 0 <= shifted < 0.02
     assert float(gap(x, -x, a, 0.005, cost)) > 10 * shifted + 0.1  # turned around
     for eps in (0.01, 0.1, 1.0):
-        assert float(gap(x, x, a, eps, cost)) >= -1e-9
+        assert float(gap(x, x, a, eps, cost)) >= -1e-8  # the tolerance of its plan
 
 
 def test_the_gap_falls_with_eps():

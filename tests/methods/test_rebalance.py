@@ -166,3 +166,17 @@ def test_registered_twins_share_the_mechanism(name):
     assert METHODS[name].model_fields["eps"] is not None
     losses = method.step(run.state)
     assert ("plan mass" in losses) or run.state.penalty.balanced
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_exact_pairs_of_a_batch_are_the_cheapest_permutation(seed):
+    from scipy.optimize import linear_sum_assignment
+
+    from uotlab.methods.otfm import assigned
+
+    x, y = torch.randn(2, 60, 3, generator=torch.Generator().manual_seed(seed))
+    C = torch.cdist(x, y).square()
+    columns = assigned(C)
+    assert sorted(columns.tolist()) == list(range(60))
+    rows, best = linear_sum_assignment(C.double().numpy())
+    assert float(C[rows, columns].sum()) == pytest.approx(float(C[rows, best].sum()), rel=1e-6)

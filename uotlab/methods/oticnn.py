@@ -159,7 +159,8 @@ class OTICNN(Method):
             self._descend(loss_f, state.f, state.f_optimiser, clamp=self.convex == "clamp")
         with torch.no_grad():
             Tx = state.f.gradient(x)
-        loss_g = dual_loss(state.g(y), state.g(Tx), batch.b, batch.a)
+        g_y, g_Tx = state.g(torch.cat([y, Tx])).split([len(y), len(Tx)])
+        loss_g = dual_loss(g_y, g_Tx, batch.b, batch.a)
         self._descend(loss_g, state.g, state.g_optimiser, clamp=self.convex != "penalty")
         state.step += 1
         ema_update(state.f_ema, state.f, self.ema, state.step)

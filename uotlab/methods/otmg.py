@@ -24,7 +24,7 @@ from uotlab.nets.mlp import Activation, Standard
 from uotlab.nets.training import adam, decayed, descend, ema_copy, ema_update, set_lr
 from uotlab.nets.transport_map import TransportMap
 from uotlab.penalty import Penalty
-from uotlab.plans.sinkhorn import plan_matrix, solve
+from uotlab.plans.sinkhorn import solve
 from uotlab.problem import Problem
 
 HELD = Penalty()  #: both marginals held
@@ -39,6 +39,11 @@ def fitting_loss(C: Tensor, C_self: Tensor, P: Tensor, P_self: Tensor) -> Tensor
     return (P * C).sum() - (P_self * C_self).sum() / 2
 
 
+def negentropy(p: Tensor) -> Tensor:
+    """sum p log p, 0 where p is 0; several times faster than xlogy."""
+    return (p * p.clamp(min=torch.finfo(p.dtype).tiny).log()).sum()
+
+
 def monge_gap_loss(c: Tensor, C: Tensor, P: Tensor, a: Tensor, eps: float) -> Tensor:
     """<a, c(x, Tx)> - <P, C(x, Tx)> + eps (H(P) - H(a)): 0 or more, and 0 as eps falls where T is optimal for its own image.
 
@@ -47,7 +52,7 @@ def monge_gap_loss(c: Tensor, C: Tensor, P: Tensor, a: Tensor, eps: float) -> Te
         P: the entropic plan between a on x and a on Tx, which by the envelope theorem counts as a constant.
     Reference: uscidda2023monge, Definition 3.1, less eps H(a), the gap of a perfect map's own pairs.
     """
-    entropy = torch.xlogy(a, a).sum() - torch.xlogy(P, P).sum()
+    entropy = negentropy(a) - negentropy(P)
     return a @ c - (P * C).sum() + eps * entropy
 
 
@@ -132,11 +137,12 @@ class OTMG(Method):
 
     @torch.no_grad()
     def held_plan(self, C: Tensor, a: Tensor, b: Tensor, eps: float) -> Tensor:
-        """The balanced entropic plan of a batch, (n, m)."""
+        """The balanced entropic plan of a batch, rounded to its marginals, (n, m)."""
         C, a64, b64 = C.detach(), a.double(), b.double()
         work = torch.float64 if self.tol < 1e-5 else torch.float32
         found = solve(C, a64, b64 * (a64.sum() / b64.sum()), eps, HELD, self.tol, dtype=work)
-        return plan_matrix(C, a.to(C), b.to(C), found.f.to(C), found.g.to(C), eps)
+        assert found.P is not None  # both marginals are held
+        return found.P.to(C)
 
     def transport(self, state: GapState, x: Tensor) -> Tensor:
         return state.T_ema(x)

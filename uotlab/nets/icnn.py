@@ -19,12 +19,16 @@ First = Literal["square", "activated"]
 SLOPE = 0.01  #: of leaky_relu below 0
 
 
+def convex(h: Tensor, name: str) -> Tensor:
+    """A convex increasing function."""
+    return F.softplus(h) if name == "softplus" else F.leaky_relu(h, SLOPE)
+
+
 def act(h: Tensor, name: str) -> tuple[Tensor, Tensor]:
-    """A convex increasing function and its derivative."""
-    if name == "softplus":
-        return F.softplus(h), torch.sigmoid(h)
+    """The same and its derivative."""
     # 0 h: the last bias does not move the slope, yet an optimiser that asks for its gradient gets one, of 0
-    return F.leaky_relu(h, SLOPE), torch.where(h > 0, 1.0, SLOPE) + 0 * h
+    slope = torch.sigmoid(h) if name == "softplus" else torch.where(h > 0, 1.0, SLOPE) + 0 * h
+    return convex(h, name), slope
 
 
 class ICNN(nn.Module):
@@ -50,12 +54,16 @@ class ICNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """f at standardised points, (n, d) -> (n,)."""
-        f = self._hidden(x)[-1] @ self.w + x @ self.a
+        h = self.A[0](x)
+        z = (h if self.first == "square" else convex(h, self.activation)).square()
+        for A, W in zip(list(self.A)[1:], self.W, strict=True):
+            z = convex(torch.addmm(A(x), z, W.T), self.activation)
+        f = z @ self.w + x @ self.a
         return f if self.L is None else f + (x @ self.L.T).square().sum(1) / 2
 
     def gradient(self, x: Tensor) -> Tensor:
         """∇f at standardised points, (n, d) -> (n, d), by the chain rule from the last layer to the first."""
-        *slopes, _ = self._hidden(x)
+        slopes = self._slopes(x)
         back: Tensor = self.w
         out = self.a if self.L is None else self.a + x @ self.L.T @ self.L
         layers: list[Any] = list(self.A)
@@ -70,16 +78,16 @@ class ICNN(nn.Module):
         """T(x) in the data's own units, (n, d) -> (n, d)."""
         return self.standard.centre + self.standard.spread * self.gradient(self.standard(x))
 
-    def _hidden(self, x: Tensor) -> list[Tensor]:
-        """The slope dz/dh of every layer, (n, width) each, and the last z."""
+    def _slopes(self, x: Tensor) -> list[Tensor]:
+        """The slope dz/dh of every layer, (n, width) each."""
         h = self.A[0](x)
         z, slope = (h, torch.ones_like(h)) if self.first == "square" else act(h, self.activation)
         slopes = [2 * z * slope]
         z = z.square()
         for A, W in zip(list(self.A)[1:], self.W, strict=True):
-            z, slope = act(A(x) + z @ W.T, self.activation)
+            z, slope = act(torch.addmm(A(x), z, W.T), self.activation)
             slopes.append(slope)
-        return [*slopes, z]
+        return slopes
 
     def negativity(self) -> Tensor:
         """Sum of the squared negative parts of the weights that must not be negative; f is convex where it is 0."""

@@ -2,11 +2,21 @@
 
 import copy
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 Net = TypeVar("Net", bound=nn.Module)
+_walked: WeakKeyDictionary[nn.Module, list[Tensor]] = WeakKeyDictionary()
+
+
+def parameters_of(net: nn.Module) -> list[Tensor]:
+    """The parameters of a net, which must not be exchanged for others later. Walking its modules anew costs a step a few percent."""
+    found = _walked.get(net)
+    if found is None:
+        found = _walked[net] = list(net.parameters())
+    return found
 
 
 def adam(net: nn.Module, lr: float, betas: tuple[float, float] = (0.9, 0.999)) -> torch.optim.Adam:
@@ -17,7 +27,7 @@ def adam(net: nn.Module, lr: float, betas: tuple[float, float] = (0.9, 0.999)) -
 
 def descend(loss: Tensor, net: nn.Module, optimiser: torch.optim.Optimizer, *, clip: float | None = None, keep_graph: bool = False) -> None:
     """One optimiser step on `net` alone: gradients of other nets in the graph are never formed."""
-    params = list(net.parameters())
+    params = parameters_of(net)
     grads = torch.autograd.grad(loss, params, retain_graph=keep_graph)
     for p, grad in zip(params, grads, strict=True):
         p.grad = grad
@@ -46,4 +56,4 @@ def ema_copy(net: Net) -> Net:
 def ema_update(average: nn.Module, net: nn.Module, decay: float, step: int) -> None:
     """average <- d average + (1-d) net with d = min(decay, (1 + step)/(6 + step)): at most the last fifth of the steps counts."""
     d = min(decay, (1 + step) / (6 + step))
-    torch._foreach_lerp_(list(average.parameters()), list(net.parameters()), 1 - d)
+    torch._foreach_lerp_(parameters_of(average), parameters_of(net), 1 - d)

@@ -32,12 +32,16 @@ BLOCK = 2**16  #: pairs of the cost that are computed at once, in float64
 
 @dataclass(frozen=True)
 class Potentials:
-    """f (n,), g (m,) float64 in mean-cost units, the iterations done and the last relative gap estimate."""
+    """f (n,), g (m,) float64 in mean-cost units, the iterations done and the last relative gap estimate.
+
+    `P` (n, m) is the plan rounded to its marginals, which comes for free where both are held; None elsewhere.
+    """
 
     f: Tensor
     g: Tensor
     n_iter: int
     gap: float
+    P: Tensor | None = None
 
 
 def solve(
@@ -48,13 +52,21 @@ def solve(
     i, j = a > 0, b > 0
     if bool(i.all() and j.all()):
         search = Search(C, 1.0, a, b, eps, penalty, tol, max_iter, dtype, check)
-        search.run(init)
-        return Potentials(search.f, search.g, search.n_iter, search.gap)
+        certified = search.run(init)
+        return Potentials(search.f, search.g, search.n_iter, search.gap, None if certified is None else certified.P)
     # points of mass 0 take no part; their potentials come by one update at the end
     start = None if init is None else (init[0][i], init[1][j])
     found = solve(C[i][:, j], a[i], b[j], eps, penalty, tol, max_iter=max_iter, init=start, dtype=dtype, check=check)
     f, g = spread(C.double(), a, b, found.f, found.g, eps, penalty)
-    return Potentials(f, g, found.n_iter, found.gap)
+    P = None if found.P is None else among(found.P, i, j)
+    return Potentials(f, g, found.n_iter, found.gap, P)
+
+
+def among(P: Tensor, i: Tensor, j: Tensor) -> Tensor:
+    """The plan P of the rows i (n,) and columns j (m,) that have mass, among the others, (n, m)."""
+    whole = P.new_zeros(len(i), len(j))
+    whole[i.nonzero(), j.nonzero()[:, 0]] = P
+    return whole
 
 
 def spread(C: Tensor, a: Tensor, b: Tensor, f: Tensor, g: Tensor, eps: float, penalty: Penalty) -> tuple[Tensor, Tensor]:

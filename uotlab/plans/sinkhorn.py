@@ -25,7 +25,7 @@ from uotlab.parameters import check_count, check_number
 from uotlab.penalty import Penalty
 from uotlab.plans.base import Plan
 from uotlab.plans.certificate import certify, plan_matrix, rough_plan, round_plan
-from uotlab.plans.dense import Potentials, Search, cost_matrix, solve, spread
+from uotlab.plans.dense import Potentials, Search, among, cost_matrix, solve, spread
 from uotlab.plans.setting import MOST_PAIRS, check_calls, positive, potentials_of, sharp
 from uotlab.plans.solver import SOLVERS, Cancel, Progress, Solver
 
@@ -165,8 +165,7 @@ def _dense(
     P, f, g = found.P, found.f, found.g
     if not whole:
         f, g = spread(C.double() / mean, a, b, f, g, eps, penalty)
-        P = torch.zeros((len(a), len(b)), dtype=P.dtype, device=P.device)
-        P[i.nonzero(), j.nonzero()[:, 0]] = found.P
+        P = among(P, i, j)
     if not found.certificate <= tol and not search.cancelled:
         warnings.warn(
             f"Sinkhorn stopped after {search.n_iter} iterations at a certificate of {found.certificate:.1e}, above {tol:.0e}. "
