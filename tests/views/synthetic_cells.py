@@ -45,7 +45,24 @@ def graph(k: int = 6) -> dict[str, np.ndarray]:
     return found | {"graph/size": f(np.full(k, 9)), "graph/edges": np.array(edges, np.int32).reshape(-1, 2), "names/graph": names}
 
 
+def growth(k: int = 5, *, truth: bool = True) -> dict[str, np.ndarray]:
+    mean = 2.0 ** np.linspace(2, -2, k)
+    found = {"growth/mean": f(mean), "growth/low": f(mean * 0.8), "growth/high": f(mean * 1.3), "growth/cells": f(np.arange(k) + 3)}
+    found |= {"growth/truth": f(mean[::-1])} if truth else {}
+    return found | {"names/growth": np.array([f"type {i}" for i in range(k)], str)}
+
+
+def against(n: int = 300, k: int = 4) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(2)
+    names = {"names/against": np.array([f"type {i}" for i in range(k)], str), "names/against/title": np.array(["proliferation score"])}
+    values = {"against/x": f(rng.normal(size=n)), "against/y": f(rng.gamma(2, size=n)), "against/class": f(rng.integers(0, max(k, 1), n))}
+    return {**values, "against/spearman": f([0.4]), **names}
+
+
 CELLS = {
+    "growth": growth() | against(),
+    "growth of one type": growth(1, truth=False) | against(1, 1),
+    "no growth": growth(0) | against(0, 0),
     "genes": genes() | dots() | terms() | graph(),
     "one gene": genes(1) | dots(1, 1) | terms(1, None) | graph(1),
     "no genes": genes(0) | dots(0, 0) | terms(0, 0) | graph(0),

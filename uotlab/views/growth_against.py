@@ -1,0 +1,35 @@
+"""Growth of each cell against another number of it: a proliferation score, or the truth."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from uotlab.views.base import VIEWS, Arrays, View
+from uotlab.views.style import axis, class_marker, f32, log2_scaling, point_size, quiet_layout
+from uotlab.views.texts import texts
+
+
+@VIEWS.register("growth-against")
+class GrowthAgainstView(View):
+    """One point a source cell, coloured by its type."""
+
+    title = "Growth against"
+    summary = (
+        "Growth of every source cell against its proliferation score, or against the truth of simulated cells, with the rank correlation."
+    )
+    needs = frozenset({"against/x", "against/y", "against/class"})
+    order = 312
+    options: ClassVar[dict[str, Any]] = {"log": True}
+
+    def traces(self, arrays: Arrays, *, log=True, **_: Any) -> list[dict[str, Any]]:
+        x = f32(arrays["against/x"])
+        y = log2_scaling(arrays["against/y"]) if log else f32(arrays["against/y"])
+        marker = {**class_marker(arrays["against/class"], texts(arrays, "against")), "size": point_size(len(x), 5), "opacity": 0.75}
+        hover = {"hovertemplate": "%{x:.3g}, %{y:.3g}<extra></extra>", "showlegend": False}
+        return [{"type": "scattergl", "mode": "markers", "name": "cells", "x": x, "y": y, "marker": marker, **hover}]
+
+    def layout(self, arrays: Arrays, *, log=True, **_: Any) -> dict[str, Any]:
+        title = texts(arrays, "against/title")
+        rank = np.asarray(arrays.get("against/spearman", []), dtype=np.float64)
+        said = f" · Spearman {float(rank[0]):.2f}" if len(rank) and np.isfinite(rank[0]) else ""
+        return quiet_layout(axis((title[0] if title else "") + said), axis("growth (log2)" if log else "growth"))
