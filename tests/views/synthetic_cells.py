@@ -59,7 +59,26 @@ def against(n: int = 300, k: int = 4) -> dict[str, np.ndarray]:
     return {**values, "against/spearman": f([0.4]), **names}
 
 
+def fates(r: int = 4, c: int = 5) -> dict[str, np.ndarray]:
+    P = np.random.default_rng(4).random((r, c))
+    names = {
+        "names/fates/source": np.array([f"type {i}" for i in range(r)], str),
+        "names/fates/target": np.array([f"type {i}" for i in range(c)], str),
+    }
+    return {"fates/P": f(P / P.sum(1, keepdims=True)), "fates/mass": f(np.full(r, 1 / max(r, 1))), **names}
+
+
+def velocity(n: int = 200, k: int = 30) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(5)
+    lines = np.cumsum(rng.normal(size=(k, 12, 2)), 1)
+    lines[:, 9:] = np.nan
+    points = {f"velocity/{side}": f(rng.normal(size=(n, 2))) for side in ("source", "target")}
+    return {**points, "velocity/arrows": f(rng.normal(size=(k, 2, 2))), "velocity/streams": f(lines)}
+
+
 CELLS = {
+    "fates": fates() | velocity(),
+    "one fate": fates(1, 1) | velocity(1, 1),
     "growth": growth() | against(),
     "growth of one type": growth(1, truth=False) | against(1, 1),
     "no growth": growth(0) | against(0, 0),

@@ -1,0 +1,46 @@
+"""Where cells go, on a map of two dimensions."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from uotlab.views.base import SOURCE, TARGET, VIEWS, Arrays, View
+from uotlab.views.style import INK, axis, f32, quiet_layout, scatter, segments, span
+
+
+def headed(arrows: np.ndarray, size: float = 0.32) -> np.ndarray:
+    """Arrows (k, 2, 2) as polylines (k, 5, 2) with a head."""
+    tail, head = arrows[:, 0], arrows[:, 1]
+    way = head - tail
+    side = np.stack([-way[:, 1], way[:, 0]], 1)
+    barbs = [head - size * way + sign * 0.6 * size * side for sign in (1, -1)]
+    return np.stack([tail, head, barbs[0], head, barbs[1]], 1)
+
+
+@VIEWS.register("velocity")
+class VelocityView(View):
+    """Cells, and the averaged directions in which source cells move."""
+
+    title = "Velocity"
+    summary = "The directions T(x) - x of source cells on the map, averaged on a grid by the correlation kernel: arrows or streams."
+    needs = frozenset({"velocity/source", "velocity/target", "velocity/arrows"})
+    order = 324
+    options: ClassVar[dict[str, Any]] = {"lines": ("arrows", "streams")}
+
+    def traces(self, arrays: Arrays, *, lines="arrows", **_: Any) -> list[dict[str, Any]]:
+        source, target = f32(arrays["velocity/source"]), f32(arrays["velocity/target"])
+        wanted = arrays.get("velocity/streams") if lines == "streams" else headed(f32(arrays["velocity/arrows"]))
+        held = np.asarray(wanted if wanted is not None else np.zeros((0, 2, 2)), dtype=np.float32)
+        gaps = ~np.isfinite(held[..., 0])
+        x, y = segments(held)
+        hole = np.zeros((len(held), held.shape[1] + 1), dtype=bool)
+        hole[:, :-1], hole[:, -1] = gaps, True
+        x[hole.ravel()] = y[hole.ravel()] = np.nan
+        line = {"type": "scattergl", "mode": "lines", "name": "arrows", "x": x, "y": y, "line": {"color": INK, "width": 1.6}}
+        cells = [scatter("target", target, TARGET, marker={"opacity": 0.25}), scatter("source", source, SOURCE, marker={"opacity": 0.45})]
+        return [*cells, {**line, "hoverinfo": "skip"}]
+
+    def layout(self, arrays: Arrays, **_: Any) -> dict[str, Any]:
+        both = np.concatenate([f32(arrays["velocity/source"]), f32(arrays["velocity/target"])])
+        first = axis("map 1", range=span(both[:, 0]))
+        return quiet_layout(first, axis("map 2", range=span(both[:, 1]), scaleanchor="x", scaleratio=1))
