@@ -76,7 +76,21 @@ def velocity(n: int = 200, k: int = 30) -> dict[str, np.ndarray]:
     return {**points, "velocity/arrows": f(rng.normal(size=(k, 2, 2))), "velocity/streams": f(lines)}
 
 
-CELLS = {
+def plane(n: int = 300, kind: str = "scaling") -> dict[str, np.ndarray]:
+    """Cells on an embedding, mapped, coloured in one of the four ways."""
+    rng = np.random.default_rng(2)
+    found = {"cells/x": f(rng.normal(size=(n, 2))), "cells/y": f(rng.normal(size=(n + 5, 2)) + 2), "cells/Tx": f(rng.normal(size=(n, 2)))}
+    found |= {"names/cells/about": np.array(["UMAP 1", "UMAP 2", "colour", kind], str), "cells/chosen": found["cells/x"][: n // 3]}
+    if kind == "scaling":
+        return found | {"cells/xi": f(rng.gamma(2, 0.5, n))}
+    if kind == "role":
+        return {k: v for k, v in found.items() if k != "cells/Tx"}
+    value = {"cells/value": f(rng.integers(0, 3, n)), "cells/value_y": f(rng.integers(0, 3, n + 5))}
+    return found | value | ({"names/cells/value": np.array(["a", "b", "<i>c</i>"], str)} if kind == "label" else {})
+
+
+CELLS = {f"cells by {kind}": plane(kind=kind) for kind in ("scaling", "role", "label", "number")} | {
+    "one cell": plane(1),
     "fates": fates() | velocity(),
     "one fate": fates(1, 1) | velocity(1, 1),
     "growth": growth() | against(),

@@ -1,14 +1,16 @@
 """RunSpec: a run in strings and numbers. Snapshot: all that ever leaves a running job."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 JobState = Literal["queued", "running", "paused", "done", "stopped", "failed", "interrupted"]
 Number = float | int | str | bool | None
+UNWRITTEN = {"Infinity": math.inf, "-Infinity": -math.inf}
 
 
 class RunSpec(BaseModel):
@@ -23,6 +25,12 @@ class RunSpec(BaseModel):
     steps: int | None = Field(None, ge=1, le=100_000_000, description="Training steps; empty is the method's default")
     seed: int = Field(0, ge=0, le=2**31 - 1)
     device: str = "auto"
+
+    @field_validator("data", "params", mode="before")
+    @classmethod
+    def _numbers(cls, values: Any) -> Any:
+        """JSON has no infinity: what was written as a word is a number again."""
+        return {k: UNWRITTEN.get(v, v) if isinstance(v, str) else v for k, v in values.items()} if isinstance(values, dict) else values
 
 
 @dataclass(frozen=True)

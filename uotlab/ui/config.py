@@ -1,6 +1,7 @@
 """The lab's side panel: data, method, balance, divergences and cost, training. Its answer is a RunSpec."""
 
 import json
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -23,10 +24,10 @@ from uotlab.ui.tau import penalties
 OWN_WIDGETS = ("divergence1", "divergence2", "rho1", "rho2", "tau1", "tau2", "cost", "cost_parameter")
 
 
-def configure(spec: RunSpec) -> RunSpec:
-    """Draw the side panel, starting from `spec`, and return what it says now."""
+def configure(spec: RunSpec, offered: Collection[str] = ()) -> RunSpec:
+    """Draw the side panel, starting from `spec`, and return what it says now. `offered`: the datasets to choose from, all if empty."""
     st.subheader("Data")
-    dataset, n, data = _data(spec)
+    dataset, n, data = _data(spec, offered or DATASETS)
     st.subheader("Method")
     method = choice("Method", METHODS, spec.method, "w.method", lambda name: METHODS[name].title, hidden=True)
     cls = METHODS[method]
@@ -63,9 +64,9 @@ def configure(spec: RunSpec) -> RunSpec:
     )  # fmt: skip
 
 
-def _data(spec: RunSpec) -> tuple[str, int | None, dict[str, Any]]:
+def _data(spec: RunSpec, offered: Iterable[str]) -> tuple[str, int | None, dict[str, Any]]:
     dataset = choice(
-        "Problem", DATASETS, spec.dataset or "", "w.data", lambda name: f"{DATASETS[name].group} · {DATASETS[name].title}", hidden=True
+        "Problem", offered, spec.dataset or "", "w.data", lambda name: f"{DATASETS[name].group} · {DATASETS[name].title}", hidden=True
     )
     cls = DATASETS[dataset]
     st.caption(cls.summary)

@@ -1,5 +1,6 @@
 // One plotly graph that is never remounted. The first picture is a whole figure, every later one raw float32 arrays.
-const MODEBAR_OFF = ["lasso2d", "select2d", "autoScale2d", "toImage", "hoverClosestCartesian", "hoverCompareCartesian", "toggleSpikelines"];
+const SELECTING = ["lasso2d", "select2d"];
+const MODEBAR_OFF = ["autoScale2d", "toImage", "hoverClosestCartesian", "hoverCompareCartesian", "toggleSpikelines"];
 const NARROW = 520; // px: phones
 const PANEL = 130; // px: least height of a small panel there
 const WORDS = {
@@ -163,6 +164,7 @@ class Live {
       await painted();
       if (this.root.clientWidth < NARROW) answer.figure.data.forEach((trace) => { if (trace.marker?.showscale) trace.marker.showscale = false; });
       await Plotly.react(this.graph, answer.figure.data, this.dressed(answer.figure.layout), this.config(Plotly));
+      this.listen();
       this.signature = answer.figure.signature;
       this.layoutId = answer.figure.layout_id;
       this.bytes += text.length;
@@ -170,6 +172,19 @@ class Live {
       this.count();
     }
     this.took(answer, address);
+  }
+
+  // points taken with the lasso or the box: their numbers in the trace whose name the page gave; an empty list where they are let go
+  listen() {
+    if (!this.data.select || this.listening) return;
+    this.listening = true;
+    const tell = (points) => this.component.setTriggerValue("selected", JSON.stringify(points));
+    this.graph.on("plotly_selected", (event) => {
+      if (!event?.points) return; // a frame drawn anew says so without points
+      const at = this.graph.data.findIndex((trace) => trace.name === this.data.select);
+      tell(event.points.filter((point) => point.curveNumber === at).map((point) => point.pointNumber));
+    });
+    this.graph.on("plotly_deselect", () => tell([]));
   }
 
   // all arrays of a frame in one redraw: an undefined entry leaves that trace as it is
@@ -324,7 +339,8 @@ class Live {
       return Plotly.downloadImage(picture, { format, width, height, scale: format === "png" ? 2 : 1, filename: `uotlab-${this.data.view}` });
     };
     const button = (format) => ({ name: format, title: `Download as ${format.toUpperCase()}`, icon: Plotly.Icons[format === "png" ? "camera" : "disk"], click: save(format) });
-    return { responsive: true, displaylogo: false, modeBarButtonsToRemove: MODEBAR_OFF, modeBarButtonsToAdd: [button("png"), button("svg")] };
+    const off = this.data.select ? MODEBAR_OFF : [...SELECTING, ...MODEBAR_OFF];
+    return { responsive: true, displaylogo: false, modeBarButtonsToRemove: off, modeBarButtonsToAdd: [button("png"), button("svg")] };
   }
 
   end() {

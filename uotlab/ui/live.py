@@ -46,6 +46,8 @@ def live(
     views: Sequence[str] = (),
     metrics: Mapping[str, str] | None = None,
     on_changed: Callable[[], None] | None = None,
+    select: str = "",
+    on_selected: Callable[[], None] | None = None,
 ) -> None:
     """Draw one view of a job or of a held picture, and keep it up to date.
 
@@ -56,6 +58,8 @@ def live(
         height: of the graph, px.
         state, views: what the page knows already; when they change the component asks for a rerun.
         metrics: names of metrics to show in the status line, and how to call them.
+        select: name of the trace whose points may be taken with a lasso or a box; `on_selected` is called then, and the session's
+            value under `key` has their numbers, a JSON list, as `selected`.
     """
     data = {
         "job": source,
@@ -65,10 +69,12 @@ def live(
         "state": state,
         "views": list(views),
         "metrics": dict(metrics or {}),
+        "select": select,
         "plotly": PLOTLY_URL,
         "alt": summary_of(view),
     }
-    _component(key=key, data=data, height="content", on_changed_change=on_changed or _nothing)
+    more: dict[str, Any] = {"on_selected_change": on_selected or _nothing} if select else {}
+    _component(key=key, data=data, height="content", on_changed_change=on_changed or _nothing, **more)
 
 
 def _nothing() -> None:

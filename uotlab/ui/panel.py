@@ -39,19 +39,19 @@ def panel() -> None:
         share(spec)
     controls(job, spec)
     undo_reset()
-    _say(job, spec)
+    say(job, spec)
     try:
         source = find(job.id if job is not None else preview(spec))
     except InputError as error:
         st.error(plain(error))
         return
     if source is not None:
-        _picture(source, job)
+        picture(source, job)
     for note in notes(shown):
         st.caption(note)
 
 
-def _say(job: Job | None, spec: RunSpec) -> None:
+def say(job: Job | None, spec: RunSpec) -> None:
     """Sentences: what went wrong, what the state means, what low mass means."""
     sentence = state.told()
     if sentence:
@@ -72,7 +72,7 @@ def _say(job: Job | None, spec: RunSpec) -> None:
         st.info(said, icon=":material/info:")
 
 
-def _picture(source: Source, job: Job | None) -> None:
+def picture(source: Source, job: Job | None) -> None:
     """The choice of pictures, the options of the chosen one, and the picture."""
     snapshot = source.snapshot
     still = preview(job.spec) if snapshot is None and job is not None and job.spec.dataset is not None else None
@@ -82,7 +82,7 @@ def _picture(source: Source, job: Job | None) -> None:
     options = view_options(view, drawn.arrays if drawn is not None else {})
     live(
         source.id, view, options, key="live", state=source.state if isinstance(source, Job) else "still",
-        views=views_of(arrays_of(snapshot)) if snapshot is not None else (), metrics=_status_metrics(job),
+        views=views_of(arrays_of(snapshot)) if snapshot is not None else (), metrics=status_metrics(job),
     )  # fmt: skip
     st.caption(VIEWS[view].summary)
     if view == "metrics" and job is not None:
@@ -150,7 +150,7 @@ def _labelled(words: str, value: str) -> str:
     return f"{words}{value}"
 
 
-def _status_metrics(job: Job | None) -> dict[str, str]:
+def status_metrics(job: Job | None) -> dict[str, str]:
     """Names and titles of the numbers in the status line: mass and map error first, then the losses, then other live metrics.
 
     A number that is not there yet, such as an error while its reference is being computed, is shown once it is.

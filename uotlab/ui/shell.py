@@ -9,6 +9,7 @@ from uotlab.ui.state import owner
 
 PAGES = {
     "lab": ("Lab", ":material/science:"),
+    "cells": ("Cells", ":material/biotech:"),
     "gallery": ("Gallery", ":material/photo_library:"),
     "plans": ("Plans", ":material/hub:"),
     "barycenters": ("Barycenters", ":material/join_inner:"),

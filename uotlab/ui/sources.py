@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from uotlab.engine.job import Job
 from uotlab.engine.runner import engine
@@ -23,6 +23,7 @@ class Still:
     id: str
     snapshot: Snapshot
     moving: bool = False
+    job: ClassVar[None] = None
 
 
 Source = Job | Still | Gathered
@@ -87,14 +88,17 @@ def version_of(source: Source) -> int:
 
 def pulse(source: Source) -> str:
     """Changes whenever the page has something new to show."""
-    if not isinstance(source, Job):
-        return f"{source.snapshot.version}.still"
-    place = source.position if source.state == "queued" else ""
-    return f"{version_of(source)}.{source.state}.{place}.{source.steps_total}"
+    job = source if isinstance(source, Job) else source.job
+    if job is None:
+        return f"{version_of(source)}.still"
+    place = job.position if job.state == "queued" else ""
+    return f"{version_of(source)}.{job.state}.{place}.{job.steps_total}"
 
 
 def status(source: Source) -> dict[str, Any]:
     """State, step, speed and newest numbers, JSON-ready (NaN and infinity are null)."""
+    if not isinstance(source, Job) and source.job is not None:
+        return status(source.job)
     snapshot = source.snapshot
     known: dict[str, Any] = {
         "version": version_of(source),

@@ -19,7 +19,7 @@ from uotlab.recipes.base import RECIPES
 RECIPE: RunSpec = RECIPES["moons-to-spiral"].run  #: what the lab opens with
 OWNER = re.compile(r"[A-Za-z0-9_-]{16,64}")
 PLAIN = ("method", "data", "n", "steps", "seed", "device")  #: query keys beside "p.<hyper-parameter>" and "d.<data field>"
-OURS = ("job", "view", "me")  #: query keys of the page that are no part of the configuration
+OURS = ("job", "view", "section", "me")  #: query keys of the page that are no part of the configuration
 PREFIXES = ("w.", "m.", "d.", "rho")  #: keys of the configuration's widgets in the session
 
 

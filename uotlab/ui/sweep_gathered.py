@@ -7,13 +7,19 @@ from collections.abc import Hashable
 
 import numpy as np
 
+from uotlab.engine.job import Job
 from uotlab.engine.spec import Snapshot
 
 BUILD_SECONDS = 0.3  #: between two pictures
 
 
 class Gathered(ABC):
-    """It makes itself anew when what it shows has changed; asked by our route, in any thread. `id` is given by `sources.keep`."""
+    """It makes itself anew when what it shows has changed; asked by our route, in any thread. `id` is given by `sources.gather`.
+
+    One whose `job` is set stands under that job's status: its step, speed and numbers.
+    """
+
+    job: Job | None = None
 
     def __init__(self) -> None:
         self.id = ""

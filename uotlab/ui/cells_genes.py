@@ -1,0 +1,154 @@
+"""Genes of the growing cells, or of the selected ones: a table, a volcano and a dot plot; gene sets beside shuffled scalings."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from uotlab.cells import Outcome
+from uotlab.cells.enriched import GeneAnalysis, analyse_group, term_arrays
+from uotlab.cells.genes import dot_arrays, volcano_arrays
+from uotlab.cells.gmt import SPECIES, read_gmt, shipped
+from uotlab.cells.hierarchy import NOTE, graph_arrays
+from uotlab.errors import InputError
+from uotlab.ui import state
+from uotlab.ui.cells_pictures import still
+from uotlab.ui.cells_scene import Scene, asking, waits
+from uotlab.ui.later import LOOK_SECONDS, later, shown
+from uotlab.ui.plain import plain
+
+GROWING, SELECTED = "Growing cells", "Selected cells"
+TESTS = {"mhg": "Minimum hypergeometric (ranked list)", "prerank": "Pre-ranked (GSEA)", "over-representation": "Over-representation"}
+METHODS = {"t-test_overestim_var": "t-test, overestimated variance", "wilcoxon": "Wilcoxon"}
+DOTS = 12  #: genes of the dot plot
+GMT_LIMIT = 20  #: MB
+
+
+def show(scene: Scene) -> None:
+    """The choices, then tables and pictures of the analysis."""
+    if not scene.study.has_genes:
+        st.info("These data hold points only, no genes: maps and scaling run on them, gene tables cannot.", icon=":material/info:")
+        return
+    scene.outcome()
+    choices = _choices(scene)
+    key = None if scene.outcome_key() is None else ("genes", scene.outcome_key(), *choices[:5], len(choices[5] or ()))
+    st.fragment(_analysis, run_every=LOOK_SECONDS if waits(scene.outcome_key(), key) or _begins(scene, key) else None)(scene, key, choices)
+
+
+def _begins(scene: Scene, key: Any) -> bool:
+    """Whether the analysis begins by itself now, since its outcome is there or on its way."""
+    from uotlab.ui.later import known
+
+    return key is not None and known(key) is None and scene.outcome_key() is not None
+
+
+def _choices(scene: Scene) -> tuple[Any, ...]:
+    """(group, selected cells, percentile, test of sets, test of genes, own sets)."""
+    with st.container(horizontal=True, key="genes-choices", vertical_alignment="bottom", gap="medium"):
+        chosen = scene.selected
+        groups = [GROWING, *([SELECTED] if len(chosen) else [])]
+        if st.session_state.get("genes_group") not in groups:
+            st.session_state["genes_group"] = groups[-1]
+        group = st.selectbox("Cells", groups, key="genes_group", width=170, help="Against the rest of the source cells")
+        state.start_with("genes_percentile", 90)
+        percentile = 90
+        if group == GROWING:
+            percentile = st.number_input("Above percentile", 50, 99, step=1, key="genes_percentile", width=150, help="Of the scaling, %")
+        test = st.selectbox("Gene sets by", list(TESTS), key="genes_test", format_func=TESTS.__getitem__, width=290)
+        method = st.selectbox("Genes by", list(METHODS), key="genes_method", format_func=METHODS.__getitem__, width=250)
+        sets = _sets(scene)
+    return group, tuple(chosen.tolist()) if group == SELECTED else (), int(percentile), test, method, sets
+
+
+def _sets(scene: Scene) -> Mapping[str, Sequence[str]] | None:
+    """A person's own GMT, or the shipped ones of a species; None leaves it to the study's species."""
+    with st.popover("Gene sets", icon=":material/category:"):
+        names = list(SPECIES)
+        first = scene.study.species if scene.study.species in names else names[0]
+        state.start_with("genes_species", first)
+        species = st.selectbox(
+            "Gene Ontology, biological processes", names, key="genes_species", help="As shipped: January 2019, 10 to 500 genes"
+        )
+        file = st.file_uploader("Or your own .gmt", type=["gmt", "gz"], max_upload_size=GMT_LIMIT, key="genes_gmt")
+        if file is not None:
+            try:
+                own = read_gmt(file.getvalue(), file.name)
+                st.success(f"{len(own):,} gene sets of {plain(file.name)}")
+                return own
+            except InputError as error:
+                st.error(plain(error))
+    return None if species == scene.study.species else shipped(species)
+
+
+def _analysis(scene: Scene, key: Any, choices: tuple[Any, ...]) -> None:
+    outcome = asking(scene)
+    if outcome is None or key is None:
+        return
+    group, selected, percentile, test, method, sets = choices
+    study = scene.study
+    if group == GROWING:
+        if outcome.scaling is None:
+            st.info("This method keeps every cell, so none grows: take an unbalanced method, or select cells with the lasso.")
+            return
+        try:
+            high = outcome.high(percentile)
+        except InputError as error:
+            st.warning(plain(error))
+            return
+    else:
+        high = np.zeros(len(study.source), bool)
+        high[list(selected)] = True
+    words = {"percentile": percentile} if group == GROWING else {"group": "selected"}
+    make = partial(analyse_group, study, high, sets, test, method, settings=words)
+    found: GeneAnalysis | None = shown(later(key, lambda progress: make(progress=progress), "Testing genes and gene sets"))
+    if found is None:
+        return
+    _show(scene, outcome, found, high, group)
+
+
+def _show(scene: Scene, outcome: Outcome, found: GeneAnalysis, high: np.ndarray, group: str) -> None:
+    for sentence in found.notes:
+        st.caption(plain(sentence))
+    name = "growing" if group == GROWING else "selected"
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown(f"##### Genes of {int(high.sum()):,} {name} cells against {int((~high).sum()):,}")
+        _table(found.genes, "gene", "genes", f"{name}-genes.csv")
+        still("volcano", volcano_arrays(found.genes), f"volcano {name}", 380)
+        best = found.genes["gene"].head(DOTS)
+        groups = scene.study.types("source") if scene.study.type else np.where(high, name, "rest")
+        still("dot-plot", dot_arrays(scene.study, best, groups), f"dots {name}", 380)
+    with right:
+        st.markdown(f"##### Gene sets ({found.share:.0%} of symbols map)")
+        if not len(found.terms):
+            st.caption("No gene set could be tested.")
+            return
+        _table(found.terms, "term", "terms", f"{name}-gene-sets.csv")
+        still("terms", term_arrays(found), f"terms {name}", 420)
+        graph = graph_arrays(found.terms, found.sets)
+        if len(graph["graph/x"]):
+            still("term-graph", graph, f"graph {name}", 420)
+            st.caption(NOTE)
+        else:
+            st.caption("No gene set is significant after adjustment, so there is no graph of terms.")
+
+
+def _table(table: Any, column: str, key: str, file: str) -> None:
+    """A table to sort, with a search and a download."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key=f"{key}-row"):
+        words = st.text_input("Search", key=f"{key}_search", placeholder=f"Search {key}", label_visibility="collapsed", width=240)
+        st.download_button(
+            "csv",
+            lambda: table.to_csv(index=False).encode(),
+            file,
+            "text/csv",
+            icon=":material/download:",
+            key=f"{key}_csv",
+            on_click="ignore",
+        )
+    seen = table[table[column].str.contains(words, case=False, regex=False)] if words else table
+    numbers = [c for c in table.columns if table[c].dtype.kind == "f"]
+    config = {c: st.column_config.NumberColumn(c.replace("_", " "), format="%.3g") for c in numbers}
+    st.dataframe(seen.head(500), hide_index=True, column_config=config, height=300, key=f"{key}_table")

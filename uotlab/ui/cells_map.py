@@ -1,0 +1,116 @@
+"""Cells on an embedding, live: source, target and mapped cells, coloured by scaling, a column or a gene; a lasso selects cells."""
+
+import hashlib
+import json
+
+import numpy as np
+import streamlit as st
+
+from uotlab.cells.embedding import Embedding, embedding, kinds_of, pending
+from uotlab.errors import InputError
+from uotlab.ui import state
+from uotlab.ui.cells_scene import Scene
+from uotlab.ui.cells_source import CellsPicture, Colouring
+from uotlab.ui.live import live
+from uotlab.ui.panel import status_metrics, view_options
+from uotlab.ui.plain import plain
+from uotlab.ui.sources import find, gather
+from uotlab.views.base import VIEWS
+
+KEY, LOOK_SECONDS, HEIGHT = "cells_live", 1.5, 560
+OPENING = 0.5  #: s that the page waits for an embedding that may be kept on disk
+SCALING, ROLE, GENE = "scaling", "source, target", "a gene ..."
+
+
+def show(scene: Scene) -> None:
+    """The choices, and the picture."""
+    with st.container(horizontal=True, key="cells-look", vertical_alignment="bottom", gap="medium"):
+        kinds = kinds_of(scene.study)
+        if st.session_state.get("cells_kind") not in kinds:  # the data's own map, else UMAP, which components stand in for till it is there
+            st.session_state["cells_kind"] = "given" if "given" in kinds else "umap"
+        kind = st.selectbox("Map", list(kinds), key="cells_kind", format_func=kinds.__getitem__, width=210)
+        colouring = _colouring(scene)
+    placement = _placement(scene, kind)
+    options = view_options("cells", {}, skip=() if colouring.kind == "scaling" else ("range",), key="cells-options")
+    job, chosen = scene.job, scene.selected
+    told = [scene.data, job.id if job else "", placement.kind, colouring.kind, colouring.name, chosen.tolist()]
+    name = hashlib.blake2b(json.dumps(told).encode(), digest_size=12).hexdigest()
+    picture = gather(f"cells {name}", lambda: CellsPicture(scene.study, placement, colouring, job, chosen))
+
+    def selected() -> None:
+        said = getattr(st.session_state.get(KEY), "selected", None)
+        if said is not None:
+            _select(scene, picture, json.loads(said))
+
+    live(
+        picture, "cells", options, key=KEY, height=HEIGHT, state=job.state if job else "still", views=("cells",),
+        metrics=status_metrics(job), select="source", on_selected=selected,
+    )  # fmt: skip
+    st.caption(VIEWS["cells"].summary)
+    _chosen(scene)
+
+
+def _placement(scene: Scene, kind: str) -> Embedding:
+    """The embedding, or components while it is made."""
+    made = pending(scene.study, kind)
+    made.wait(OPENING)
+    if made.result is not None:
+        return made.result
+    if made.error:
+        st.error(plain(made.error), icon=":material/error:")
+    else:
+        st.fragment(_waiting, run_every=LOOK_SECONDS)(scene, kind)
+    return embedding(scene.study, "pca")
+
+
+def _waiting(scene: Scene, kind: str) -> None:
+    made = pending(scene.study, kind)
+    if made.ready or made.error:
+        st.rerun()
+    st.progress(made.share, text=plain(f"{made.step}; principal components are shown till then"))
+
+
+def _colouring(scene: Scene) -> Colouring:
+    """What colours the cells."""
+    columns = list(scene.study.columns)
+    first = [SCALING, *([scene.study.type] if scene.study.type else []), ROLE]
+    names = [*dict.fromkeys([*first, *columns, *([GENE] if scene.study.has_genes else [])])]
+    if st.session_state.get("cells_colour") not in names:
+        st.session_state["cells_colour"] = scene.study.type if scene.study.type and scene.job is None else SCALING
+    name = st.selectbox("Colour", names, key="cells_colour", width=210)
+    if name == SCALING:
+        return Colouring("scaling")
+    if name == ROLE:
+        return Colouring("role")
+    if name != GENE:
+        return Colouring("column", name)
+    state.start_with("cells_gene", str(scene.study.genes[0]))
+    gene = st.selectbox("Gene", list(scene.study.genes), key="cells_gene", width=200)
+    return Colouring("gene", str(gene))
+
+
+def _select(scene: Scene, name: str, points: list[int]) -> None:
+    """Take the lasso's cells; the picture knows which cells its points are."""
+    picture = find(name)
+    if not isinstance(picture, CellsPicture):
+        return
+    try:
+        scene.select(picture.positions(np.asarray(points, dtype=np.int64)))
+    except (IndexError, InputError):
+        scene.select(np.zeros(0, np.int64))  # the picture changed under the lasso
+
+
+def _chosen(scene: Scene) -> None:
+    """What is selected, and the way out of it."""
+    chosen = scene.selected
+    if not len(chosen):
+        st.caption("Drag a lasso or a box (buttons at the picture's upper right) around source cells to select them.")
+        return
+    words = f"{len(chosen):,} cells selected"
+    if scene.study.type:
+        names, counts = np.unique(scene.study.types("source")[chosen], return_counts=True)
+        most = np.argsort(-counts)[:3]
+        words += ": " + ", ".join(f"{counts[i]} {names[i]}" for i in most) + (", ..." if len(names) > 3 else "")
+    with st.container(horizontal=True, vertical_alignment="center", key="cells-selection"):
+        st.markdown(plain(words), width="content")
+        st.button("Let go", key="cells_let_go", icon=":material/deselect:", type="tertiary", on_click=lambda: scene.select(np.zeros(0)))

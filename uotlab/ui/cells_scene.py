@@ -1,0 +1,108 @@
+"""What the sections of the page of cells share: the study, the run, the selected cells, and what the run says about every cell."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import streamlit as st
+
+from uotlab.cells import Outcome, Study
+from uotlab.engine.job import Job
+from uotlab.engine.runner import engine
+from uotlab.engine.spec import RunSpec
+from uotlab.ui.cells_setup import study
+from uotlab.ui.config import data_key
+from uotlab.ui.later import Later, known, later, shown
+
+RESTING = ("done", "stopped", "paused", "interrupted")
+SELECTED, ASKED = "cells_selected", "cells_asked"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One look at the page."""
+
+    study: Study
+    job: Job | None
+    spec: RunSpec
+    data: str
+
+    @property
+    def selected(self) -> np.ndarray:
+        """Positions in `study.source` of the selected cells."""
+        held = st.session_state.get(SELECTED, {})
+        return np.asarray(held.get(self.data, []), dtype=np.int64)
+
+    def select(self, positions: np.ndarray) -> None:
+        """Make these the selected cells; none ends the selection."""
+        st.session_state[SELECTED] = {self.data: [int(i) for i in positions]}
+
+    @property
+    def resting(self) -> bool:
+        return self.job is not None and self.job.state in RESTING and self.job.step > 0
+
+    def outcome_key(self) -> Hashable | None:
+        """Of the newest step that was asked for: at rest the last one, while training the one of the button."""
+        if self.job is None:
+            return None
+        asked = st.session_state.get(ASKED, {})
+        step = self.job.step if self.resting else asked.get(self.job.id)
+        return None if step is None else ("outcome", self.job.id, step)
+
+    def outcome(self) -> Later | None:
+        """What the run says about every source cell, soon; None where nothing was trained or asked yet."""
+        key = self.outcome_key()
+        if key is None:
+            return None
+        job, cells = self.job, self.study
+        assert job is not None
+        return later(key, lambda progress: Outcome.of(engine().fitted(job.id), cells), "Asking the map about every cell")
+
+
+@lru_cache(maxsize=4)
+def _study(data: str) -> Study:
+    return study(RunSpec.model_validate_json(data))
+
+
+def scene_of(job: Job | None, spec: RunSpec) -> Scene:
+    """The scene of a run, or of a configuration before any run.
+
+    Raises:
+        InputError: the cells cannot be had.
+    """
+    key = data_key(spec)
+    return Scene(_study(key), job, spec, key)
+
+
+def asking(scene: Scene) -> Outcome | None:
+    """The outcome, or what a person has to do or wait for, on the page.
+
+    Call it inside a fragment that runs again by itself while `waits` says so.
+    """
+    if scene.job is None:
+        st.info("Press Play first: growth, fates and genes are read off the trained map.", icon=":material/play_arrow:")
+        return None
+    job = scene.job
+    if not scene.resting:
+        st.button(
+            "Update from the run so far", key="cells_update", icon=":material/refresh:", on_click=_ask, args=(job,),
+            help="Reads the newest checkpoint, at most 20 seconds old; training goes on",
+        )  # fmt: skip
+    found = scene.outcome()
+    if found is None:
+        st.caption("The run is under way. Update to read it as it stands, or pause it; at the end it is read by itself.")
+        return None
+    outcome: Outcome | None = shown(found)
+    if outcome is not None and not scene.resting:
+        st.caption(f"As the run stood at step {outcome.settings.get('steps', 0):,}.")
+    return outcome
+
+
+def _ask(job: Job) -> None:
+    st.session_state[ASKED] = {job.id: job.step}
+
+
+def waits(*keys: Hashable | None) -> bool:
+    """Whether one of these results is under way."""
+    return any(found is not None and not found.done for key in keys if key is not None for found in [known(key)])
