@@ -65,7 +65,7 @@ def test_the_figure_is_valid_and_becomes_json(name, snapshot):
 def test_a_later_frame_has_the_same_traces(name, snapshot):
     view, arrays = VIEWS[name](), SNAPSHOTS[snapshot]
     held = {"x", "y", "x_label", "y_label", "path_t", "true_ratio", "x_image", "y_image", "x2", "y2", "end", "tick"}
-    held |= {"lambda", "reference"}
+    held |= {"lambda", "reference", "value_y"}
     rng = np.random.default_rng(5)
     later = {
         k: v
