@@ -1,9 +1,11 @@
 """The live page: frames per second in headless Chromium, time to the first content and movement, and what watching costs training.
 
-    python benchmarks/live.py [--seconds 10] [--method uotm]
+    python benchmarks/live.py [polling scoring page] [--seconds 10] [--method uotm]
 
 1. polling: training steps/s of a job while a client polls its frames over HTTP as the page does (no browser), against nobody watching.
-2. page: opens the app on a fresh server, presses Play, counts the frames drawn with 1000 and with 10000 points a side moving.
+2. scoring: steps/s of the same job in windows of half a second, in turns with and without the background thread scoring without a pause,
+   unwatched and watched. A run is scored at most a tenth of the time, so that a tenth of the difference is what it costs.
+3. page: opens the app on a fresh server, presses Play, counts the frames drawn with 1000 and with 10000 points a side moving.
 
 Wanted: first content within 3 s, movement within 3 s of Play, 8 frames/s at 1000 points and 5 at 10000, and at least 80% of the steps/s.
 """
@@ -20,6 +22,7 @@ import time
 import urllib.parse
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
@@ -81,20 +84,99 @@ def page(method: str, seconds: float) -> None:
             server.wait(20)
 
 
-def polling(method: str, seconds: float, rounds: int = 3) -> None:
+def serving() -> tuple[Any, int]:
+    """The routes of live pictures on a free port, in this process: the server, to be told to exit, and its port."""
     import uvicorn
     from starlette.applications import Starlette
 
-    import uotlab
-    from uotlab.engine.runner import engine, warm_up
     from uotlab.ui.routes import ROUTES
 
-    warm_up()
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
     server = uvicorn.Server(uvicorn.Config(Starlette(routes=ROUTES), port=port, log_config=None, access_log=False))
     threading.Thread(target=server.run, daemon=True).start()
+    return server, port
+
+
+def scoring(method: str, seconds: float) -> None:
+
+    import uotlab
+    from uotlab.engine.background import background
+    from uotlab.engine.begin import begin
+    from uotlab.engine.follower import SLOW_POINTS, SLOW_REFERENCE
+    from uotlab.engine.references import find
+    from uotlab.engine.runner import engine, warm_up
+    from uotlab.engine.scoring import evaluation, fresh_draws
+    from uotlab.metrics.base import evaluate
+
+    warm_up()
+    spec = uotlab.RunSpec(method=method, steps=10_000_000)
+    run = begin(spec)
+    for _ in range(50):
+        run.method.step(run.state)
+    request = find(run.method, run.state, run.problem)
+    drawn = fresh_draws(run.problem, SLOW_POINTS, 1)
+    e = evaluation(run.method, run.state, drawn, request=request, most=SLOW_REFERENCE)
+    server, port = serving()
+    job = engine().submit(spec, owner="benchmark")
+    while job.snapshot is None or background().busy:  # its own reference is computed first
+        time.sleep(0.05)
+    on, ending, watching, times = threading.Event(), threading.Event(), threading.Event(), []
+
+    def score() -> None:
+        start = time.perf_counter()
+        evaluate(e, "slow")
+        times.append(time.perf_counter() - start)
+        if on.is_set():
+            background().submit(score)
+
+    def watch() -> None:
+        since = ""
+        while not ending.is_set():
+            if not watching.wait(0.2):
+                continue
+            query = urllib.parse.urlencode({"job": job.id, "view": "map", "since": since})
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/live/frame?{query}", timeout=30) as answer:
+                since, _ = answer.headers["ETag"].strip('"'), answer.read()
+            time.sleep(0.05)
+
+    threading.Thread(target=watch, daemon=True).start()
+    for watched in (False, True):
+        watching.set() if watched else watching.clear()
+        ratios: list[float] = []
+        begun = time.perf_counter()
+        while time.perf_counter() - begun < 3 * seconds:
+            rates = []
+            for scored in (False, True):
+                if scored:
+                    on.set()
+                    background().submit(score)
+                step, start = job.step, time.perf_counter()
+                time.sleep(0.5)
+                rates.append((job.step - step) / (time.perf_counter() - start))
+                on.clear()
+                background().wait(30)
+            ratios.append(rates[1] / rates[0])
+        quarter = statistics.quantiles(ratios, n=4)
+        kept = statistics.median(ratios)
+        print(
+            f"{method}, {'watched' if watched else 'unwatched'}: scoring without a pause keeps {kept:.0%} of the steps/s (quartiles "
+            f"{quarter[0]:.0%}, {quarter[2]:.0%}, {len(ratios)} pairs), scoring a tenth of the time {0.9 + 0.1 * kept:.1%}; "
+            f"one score takes {statistics.median(times):.2f} s"
+        )
+    ending.set()
+    job.stop()
+    job.wait(10)
+    server.should_exit = True
+
+
+def polling(method: str, seconds: float, rounds: int = 3) -> None:
+    import uotlab
+    from uotlab.engine.runner import engine, warm_up
+
+    warm_up()
+    server, port = serving()
     ratios = []
     for _ in range(rounds):
         job = engine().submit(uotlab.RunSpec(method=method, steps=10_000_000), owner="benchmark")
@@ -123,13 +205,17 @@ def polling(method: str, seconds: float, rounds: int = 3) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", default=["polling", "scoring", "page"])
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--method", default="uotm")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as store:
         os.environ["UOTLAB_STORE"] = store
-        polling(options.method, options.seconds)
-    page(options.method, options.seconds)
+        for name, part in (("polling", polling), ("scoring", scoring)):
+            if name in options.parts:
+                part(options.method, options.seconds)
+    if "page" in options.parts:
+        page(options.method, options.seconds)
 
 
 if __name__ == "__main__":

@@ -87,19 +87,19 @@ def ours(problem: uotlab.Problem, method: Any, name: str, **settings: Any) -> Co
 
 def own_plans(method: Any, state: Any) -> str:
     """Errors of the marginals of our mini-batch plans, before any rounding, where both are held."""
-    if (
-        not state.penalty.balanced
-        or getattr(method, "coupling", "sinkhorn") == "exact"
-        or not hasattr(method, "eps_fit" if hasattr(method, "fit") else "eps")
-    ):
+    of_gap = isinstance(method, OTMG)
+    if not state.penalty.balanced or not (of_gap or getattr(method, "coupling", "") == "sinkhorn"):
         return ""
     a, found = torch.full((BATCH,), 1 / BATCH, dtype=torch.float64), []
     for _ in range(10):
         x, y = state.batch(0, BATCH), state.batch(1, BATCH)
-        if gap:
+        if of_gap:
             with torch.no_grad():
                 y = state.T(x)
-        C, eps, tol = state.cost.matrix(x, y), *((method.eps_gap, method.tol) if gap else (method.eps, method.plan_tol))
+        C, eps, tol = (
+            state.cost.matrix(x, y),
+            *((method.eps_gap, method.tol) if of_gap else (method.eps, method.plan_tol)),
+        )
         p = solve(C, a, a, eps, state.penalty, tol)
         P = plan_matrix(C.double(), a, a, p.f, p.g, eps)
         found.append(max(float((P.sum(k) - a).abs().sum()) for k in (0, 1)))

@@ -24,11 +24,10 @@ def convex(h: Tensor, name: str) -> Tensor:
     return F.softplus(h) if name == "softplus" else F.leaky_relu(h, SLOPE)
 
 
-def act(h: Tensor, name: str) -> tuple[Tensor, Tensor]:
-    """The same and its derivative."""
+def slope_of(h: Tensor, name: str) -> Tensor:
+    """Its derivative."""
     # 0 h: the last bias does not move the slope, yet an optimiser that asks for its gradient gets one, of 0
-    slope = torch.sigmoid(h) if name == "softplus" else torch.where(h > 0, 1.0, SLOPE) + 0 * h
-    return convex(h, name), slope
+    return torch.sigmoid(h) if name == "softplus" else torch.where(h > 0, 1.0, SLOPE) + 0 * h
 
 
 class ICNN(nn.Module):
@@ -81,12 +80,14 @@ class ICNN(nn.Module):
     def _slopes(self, x: Tensor) -> list[Tensor]:
         """The slope dz/dh of every layer, (n, width) each."""
         h = self.A[0](x)
-        z, slope = (h, torch.ones_like(h)) if self.first == "square" else act(h, self.activation)
-        slopes = [2 * z * slope]
+        z, slope = (h, None) if self.first == "square" else (convex(h, self.activation), slope_of(h, self.activation))
+        slopes = [2 * z if slope is None else 2 * z * slope]
         z = z.square()
         for A, W in zip(list(self.A)[1:], self.W, strict=True):
-            z, slope = act(torch.addmm(A(x), z, W.T), self.activation)
-            slopes.append(slope)
+            h = torch.addmm(A(x), z, W.T)
+            slopes.append(slope_of(h, self.activation))
+            if len(slopes) < len(self.A):  # nobody asks for the last z
+                z = convex(h, self.activation)
         return slopes
 
     def negativity(self) -> Tensor:
