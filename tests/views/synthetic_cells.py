@@ -89,8 +89,42 @@ def plane(n: int = 300, kind: str = "scaling") -> dict[str, np.ndarray]:
     return found | value | ({"names/cells/value": np.array(["a", "b", "<i>c</i>"], str)} if kind == "label" else {})
 
 
+def conditions(k: int = 7) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(6)
+    names = {
+        "names/conditions": np.array([f"drug {i}" for i in range(k)], str),
+        "names/conditions/title": np.array(["L2", "otmg", "uotmg"]),
+    }
+    return {"conditions/x": f(rng.gamma(2, size=k)), "conditions/y": f(rng.gamma(2, size=k)), **names}
+
+
+def cells_sweep(methods: int = 2, values: int = 4, measures: int = 5) -> dict[str, np.ndarray]:
+    rng, rho = np.random.default_rng(7), np.append(10.0 ** np.arange(values - 1), np.inf)[:values]
+    names = {"names/cells-sweep/curve": np.array([f"method {i}" for i in range(methods)], str)}
+    names["names/cells-sweep/measure"] = np.array([f"a measure {i}" for i in range(measures)], str)
+    value = f(rng.random((measures, methods * values)))
+    return {
+        "cells-sweep/rho": f(np.tile(rho, methods)),
+        "cells-sweep/curve": np.repeat(np.arange(methods), values).astype(np.int32),
+        "cells-sweep/value": value,
+        "cells-sweep/spread": value * np.float32(0.1),
+        **names,
+    }
+
+
+def holes(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Measures that one method does not have."""
+    value = arrays["cells-sweep/value"].copy()
+    value[1:, :2] = np.nan
+    return arrays | {"cells-sweep/value": value}
+
+
 CELLS = {f"cells by {kind}": plane(kind=kind) for kind in ("scaling", "role", "label", "number")} | {
     "one cell": plane(1),
+    "conditions": conditions() | cells_sweep(),
+    "one condition": conditions(1) | cells_sweep(1, 1, 1),
+    "no condition": conditions(0) | cells_sweep(0, 0, 0),
+    "a sweep with holes": holes(cells_sweep()),
     "fates": fates() | velocity(),
     "one fate": fates(1, 1) | velocity(1, 1),
     "growth": growth() | against(),

@@ -1,0 +1,82 @@
+"""What the balance does to cells: mass, growth, fates and genes against rho, a panel each."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from uotlab.views.base import VIEWS, Arrays, View
+from uotlab.views.style import INK, axis, class_color, f32, quiet_layout
+from uotlab.views.texts import texts, wrapped
+
+GAP = 0.09
+
+
+@VIEWS.register("cells-sweep")
+class CellsSweepView(View):
+    """One line a method in every panel, with the spread over seeds."""
+
+    title = "τ and the cells"
+    summary = "Mass, growth recovery or agreement, transition accuracy and the stability of growing cells and their gene sets against ρ."
+    needs = frozenset({"cells-sweep/rho", "cells-sweep/value", "cells-sweep/spread", "cells-sweep/curve"})
+    order = 340
+    options: ClassVar[dict[str, Any]] = {"spread": True}
+
+    def traces(self, arrays: Arrays, *, spread=True, **_: Any) -> list[dict[str, Any]]:
+        found, place = [], self._places(arrays)
+        curve = np.asarray(arrays["cells-sweep/curve"])
+        for k, measure in enumerate(texts(arrays, "cells-sweep/measure")):
+            number = str(k + 1) if k else ""
+            for c, name in enumerate(texts(arrays, "cells-sweep/curve")):
+                rows = np.flatnonzero(curve == c)
+                rows = rows[np.argsort(place[rows], kind="stable")]
+                value, sd = (np.asarray(arrays[f"cells-sweep/{key}"][k][rows], dtype=np.float64) for key in ("value", "spread"))
+                known = np.isfinite(value)
+                look: dict[str, Any] = {
+                    "type": "scatter",
+                    "mode": "lines+markers",
+                    "line": {"color": class_color(c), "width": 2},
+                    "marker": {"size": 6},
+                }
+                trace: dict[str, Any] = {**look, "name": name, "x": f32(place[rows][known]), "y": f32(value[known]), "legendgroup": name}
+                if spread:
+                    bars = {"type": "data", "array": f32(sd[known]), "thickness": 1, "color": class_color(c)}
+                    trace["error_y"] = bars
+                trace |= {"xaxis": f"x{number}", "yaxis": f"y{number}", "showlegend": k == 0}
+                found.append({**trace, "hovertemplate": f"{measure}: %{{y:.3f}}<extra>{name}</extra>"})
+        return found
+
+    def layout(self, arrays: Arrays, **_: Any) -> dict[str, Any]:
+        measures = texts(arrays, "cells-sweep/measure")
+        columns = 2 if len(measures) > 1 else 1
+        down = max(-(-len(measures) // columns), 1)
+        layout = quiet_layout(height=max(210 * down, 260))
+        place, rho = self._places(arrays), np.asarray(arrays["cells-sweep/rho"], dtype=np.float64)
+        ticks = {float(p): ("∞" if not np.isfinite(r) else f"{r:.3g}") for p, r in zip(place, rho)}
+        notes = []
+        for k, measure in enumerate(measures):
+            number, row, column = str(k + 1) if k else "", k // columns, k % columns
+            tall, wide = (1 - GAP * (down - 1)) / down, (1 - GAP * (columns - 1)) / columns
+            top, left = 1 - row * (tall + GAP), column * (wide + GAP)
+            last = k + columns >= len(measures)
+            first = axis("ρ (source), in mean costs" if last else "", domain=[left, left + wide], anchor=f"y{number}")
+            layout[f"xaxis{number}"] = first | {"tickvals": list(ticks), "ticktext": list(ticks.values())}
+            layout[f"yaxis{number}"] = axis("", domain=[max(top - tall, 0), min(top, 1)], anchor=f"x{number}")
+            words: dict[str, Any] = {
+                "text": wrapped(measure, 48),
+                "showarrow": False,
+                "xref": "paper",
+                "yref": "paper",
+                "font": {"size": 11, "color": INK},
+            }
+            notes.append({**words, "x": left, "y": min(top, 1), "xanchor": "left", "yanchor": "bottom"})
+        layout["annotations"] = notes
+        layout["legend"] |= {"y": 1.08}
+        return layout
+
+    @staticmethod
+    def _places(arrays: Arrays) -> np.ndarray:
+        """log10 of rho (k,); infinity a step beyond the largest."""
+        rho = np.asarray(arrays["cells-sweep/rho"], dtype=np.float64)
+        finite = np.isfinite(rho) & (rho > 0)
+        end = float(np.log10(rho[finite]).max(initial=-np.inf)) if finite.any() else 0.0
+        return np.where(finite, np.log10(np.where(finite, rho, 1)), end + 0.5)
