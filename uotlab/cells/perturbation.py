@@ -24,7 +24,6 @@ EPS, TOL = 0.01, 1e-3
 MOST_POINTS = 2000  #: a side, in distances between all pairs
 MEASURES = {"l2": "L2 drug signature", "sinkhorn": "Sinkhorn divergence", "mmd": "MMD", "mmd_median": "MMD, median bandwidth"}
 BALANCE = frozenset({"rho", "rho1", "rho2", "tau", "tau1", "tau2", "divergence", "divergence1", "divergence2"})
-TWINS = {"oticnn": "uoticnn", "otmg": "uotmg", "otfm": "uotfm", "otm": "uotm"}  #: balanced methods and what relaxes each
 
 
 @dataclass(frozen=True)

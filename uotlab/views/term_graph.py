@@ -11,7 +11,18 @@ from uotlab.views.base import VIEWS, Arrays, View
 from uotlab.views.style import FAINT, axis, color_bar, f32, quiet_layout
 from uotlab.views.texts import texts, without_number, wrapped
 
+CROWDED = 6  #: nodes in a row whose texts would touch
 HEAT = [[0.0, "#F7E9A8"], [0.35, "#F2B65A"], [0.7, "#E4772E"], [1.0, "#B5301F"]]
+
+
+def shifts(x: np.ndarray, y: np.ndarray) -> list[int]:
+    """How far below its node each text (n,) hangs, in px: in a crowded row every other one hangs lower."""
+    found = np.full(len(x), -13)
+    for row in np.unique(y):
+        here = np.flatnonzero(y == row)
+        if len(here) > CROWDED:
+            found[here[np.argsort(x[here], kind="stable")][1::2]] = -56
+    return [int(v) for v in found]
 
 
 @VIEWS.register("term-graph")
@@ -42,8 +53,8 @@ class TermGraphView(View):
         x, y = f32(arrays["graph/x"]), f32(arrays["graph/y"])
         labels = [wrapped(without_number(name), 18) for name in texts(arrays, "graph")]
         notes = [
-            {"x": float(a), "y": float(b), "text": text, "showarrow": False, "yshift": -14, "yanchor": "top", "font": {"size": 10}}
-            for a, b, text in zip(x, y, labels)
+            {"x": float(a), "y": float(b), "text": text, "showarrow": False, "yshift": shift, "yanchor": "top", "font": {"size": 10}}
+            for a, b, text, shift in zip(x, y, labels, shifts(x, y))
         ]
         if not len(x):
             notes = [{"x": 0, "y": 0, "text": "no gene set is significant here", "showarrow": False}]

@@ -9,8 +9,14 @@ from uotlab.views.style import FAINT, GROW, INK, SHRINK, axis, f32, point_size, 
 from uotlab.views.texts import strongest, texts
 
 LEVEL = -np.log10(0.05)
-NAMED = 12
+MOST_FOLD = 10.0  #: log2; a gene that one group lacks altogether has an absurd fold change, and stands at this edge
+NAMED = 40  #: strongest genes that get their name where there is room
 THREE = [[0.0, SHRINK], [1 / 3, SHRINK], [1 / 3, "#9AA0AA"], [2 / 3, "#9AA0AA"], [2 / 3, GROW], [1.0, GROW]]
+
+
+def fold(arrays: Arrays) -> np.ndarray:
+    """log2 fold changes (g,), none beyond the edge."""
+    return np.clip(f32(arrays["genes/logfc"]), -MOST_FOLD, MOST_FOLD)
 
 
 @VIEWS.register("volcano")
@@ -24,7 +30,7 @@ class VolcanoView(View):
     options: ClassVar[dict[str, Any]] = {"labels": True, "adjusted": False}
 
     def traces(self, arrays: Arrays, *, adjusted=False, **_: Any) -> list[dict[str, Any]]:
-        x, y = f32(arrays["genes/logfc"]), f32(arrays["genes/adjusted" if adjusted else "genes/p"])
+        x, y = fold(arrays), f32(arrays["genes/adjusted" if adjusted else "genes/p"])
         state = np.where(arrays["genes/adjusted"] > LEVEL, np.sign(x), 0).astype(np.float32)
         marker = {"color": state, "colorscale": THREE, "cmin": -1.5, "cmax": 1.5, "size": point_size(len(x), 6), "opacity": 0.8}
         names = texts(arrays, "genes")
@@ -36,10 +42,13 @@ class VolcanoView(View):
         return [cloud, {**chosen, "hoverinfo": "skip", "showlegend": False}]
 
     def layout(self, arrays: Arrays, *, labels=True, adjusted=False, **_: Any) -> dict[str, Any]:
-        x, y = f32(arrays["genes/logfc"]), f32(arrays["genes/adjusted" if adjusted else "genes/p"])
-        names, notes = texts(arrays, "genes"), []
+        x, y = fold(arrays), f32(arrays["genes/adjusted" if adjusted else "genes/p"])
+        names = texts(arrays, "genes")
+        notes: list[dict[str, Any]] = []
+        wide, tall = 2 * float(np.abs(x).max(initial=0)), float(y.max(initial=0))
         for i in strongest(np.where(arrays["genes/adjusted"] > LEVEL, y, -1), NAMED) if labels and names else ():
-            if arrays["genes/adjusted"][i] > LEVEL:
+            near = [n for n in notes if abs(n["x"] - x[i]) < 0.12 * wide and abs(n["y"] - y[i]) < 0.045 * tall]
+            if arrays["genes/adjusted"][i] > LEVEL and not near:
                 note = {"x": float(x[i]), "y": float(y[i]), "text": names[i], "showarrow": False, "yshift": 10, "font": {"size": 11}}
                 notes.append(note)
         lines = [{"type": "line", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "yref": "paper", "line": {"color": FAINT, "width": 1, "dash": "dot"}}]
