@@ -1,6 +1,7 @@
 """Genes of the growing cells, or of the selected ones: a table, a volcano and a dot plot; gene sets beside shuffled scalings."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,8 +16,9 @@ from uotlab.cells.hierarchy import NOTE, graph_arrays
 from uotlab.errors import InputError
 from uotlab.ui import state
 from uotlab.ui.cells_pictures import still
-from uotlab.ui.cells_scene import Scene, asking, waits
-from uotlab.ui.later import LOOK_SECONDS, later, shown
+from uotlab.ui.cells_scene import Scene, analysed
+from uotlab.ui.cells_tables import table
+from uotlab.ui.later import Progress
 from uotlab.ui.plain import plain
 
 GROWING, SELECTED = "Growing cells", "Selected cells"
@@ -31,17 +33,9 @@ def show(scene: Scene) -> None:
     if not scene.study.has_genes:
         st.info("These data hold points only, no genes: maps and scaling run on them, gene tables cannot.", icon=":material/info:")
         return
-    scene.outcome()
     choices = _choices(scene)
-    key = None if scene.outcome_key() is None else ("genes", scene.outcome_key(), *choices[:5], len(choices[5] or ()))
-    st.fragment(_analysis, run_every=LOOK_SECONDS if waits(scene.outcome_key(), key) or _begins(scene, key) else None)(scene, key, choices)
-
-
-def _begins(scene: Scene, key: Any) -> bool:
-    """Whether the analysis begins by itself now, since its outcome is there or on its way."""
-    from uotlab.ui.later import known
-
-    return key is not None and known(key) is None and scene.outcome_key() is not None
+    name = ("genes", *choices[:5], None if choices[5] is None else hash(tuple(choices[5])))
+    analysed(scene, name, partial(_analysis, choices), "Testing genes and gene sets", _show)
 
 
 def _choices(scene: Scene) -> tuple[Any, ...]:
@@ -82,40 +76,36 @@ def _sets(scene: Scene) -> Mapping[str, Sequence[str]] | None:
     return None if species == scene.study.species else shipped(species)
 
 
-def _analysis(scene: Scene, key: Any, choices: tuple[Any, ...]) -> None:
-    outcome = asking(scene)
-    if outcome is None or key is None:
-        return
+@dataclass(frozen=True)
+class Analysed:
+    """The analysis, and the cells it is of."""
+
+    found: GeneAnalysis
+    high: np.ndarray
+    name: str
+
+
+def _analysis(choices: tuple[Any, ...], outcome: Outcome, progress: Progress) -> Analysed:
+    """The analysis that was chosen; InputError where no cell grows, or too few are selected."""
     group, selected, percentile, test, method, sets = choices
-    study = scene.study
     if group == GROWING:
         if outcome.scaling is None:
-            st.info("This method keeps every cell, so none grows: take an unbalanced method, or select cells with the lasso.")
-            return
-        try:
-            high = outcome.high(percentile)
-        except InputError as error:
-            st.warning(plain(error))
-            return
+            raise InputError("This method keeps every cell, so none grows: take an unbalanced method, or select cells with the lasso.")
+        high, name, words = outcome.high(percentile), "growing", {"percentile": percentile}
     else:
-        high = np.zeros(len(study.source), bool)
+        high, name, words = np.zeros(len(outcome.study.source), bool), "selected", {"group": "selected"}
         high[list(selected)] = True
-    words = {"percentile": percentile} if group == GROWING else {"group": "selected"}
-    make = partial(analyse_group, study, high, sets, test, method, settings=words)
-    found: GeneAnalysis | None = shown(later(key, lambda progress: make(progress=progress), "Testing genes and gene sets"))
-    if found is None:
-        return
-    _show(scene, outcome, found, high, group)
+    return Analysed(analyse_group(outcome.study, high, sets, test, method, progress=progress, settings=words), high, name)
 
 
-def _show(scene: Scene, outcome: Outcome, found: GeneAnalysis, high: np.ndarray, group: str) -> None:
+def _show(scene: Scene, outcome: Outcome, analysis: Analysed) -> None:
+    found, high, name = analysis.found, analysis.high, analysis.name
     for sentence in found.notes:
         st.caption(plain(sentence))
-    name = "growing" if group == GROWING else "selected"
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(f"##### Genes of {int(high.sum()):,} {name} cells against {int((~high).sum()):,}")
-        _table(found.genes, "gene", "genes", f"{name}-genes.csv")
+        table(found.genes, "gene", "genes", f"{name}-genes.csv")
         still("volcano", volcano_arrays(found.genes), f"volcano {name}", 380)
         best = found.genes["gene"].head(DOTS)
         groups = scene.study.types("source") if scene.study.type else np.where(high, name, "rest")
@@ -125,7 +115,7 @@ def _show(scene: Scene, outcome: Outcome, found: GeneAnalysis, high: np.ndarray,
         if not len(found.terms):
             st.caption("No gene set could be tested.")
             return
-        _table(found.terms, "term", "terms", f"{name}-gene-sets.csv")
+        table(found.terms, "term", "terms", f"{name}-gene-sets.csv")
         still("terms", term_arrays(found), f"terms {name}", 420)
         graph = graph_arrays(found.terms, found.sets)
         if len(graph["graph/x"]):
@@ -133,22 +123,3 @@ def _show(scene: Scene, outcome: Outcome, found: GeneAnalysis, high: np.ndarray,
             st.caption(NOTE)
         else:
             st.caption("No gene set is significant after adjustment, so there is no graph of terms.")
-
-
-def _table(table: Any, column: str, key: str, file: str) -> None:
-    """A table to sort, with a search and a download."""
-    with st.container(horizontal=True, vertical_alignment="bottom", key=f"{key}-row"):
-        words = st.text_input("Search", key=f"{key}_search", placeholder=f"Search {key}", label_visibility="collapsed", width=240)
-        st.download_button(
-            "csv",
-            lambda: table.to_csv(index=False).encode(),
-            file,
-            "text/csv",
-            icon=":material/download:",
-            key=f"{key}_csv",
-            on_click="ignore",
-        )
-    seen = table[table[column].str.contains(words, case=False, regex=False)] if words else table
-    numbers = [c for c in table.columns if table[c].dtype.kind == "f"]
-    config = {c: st.column_config.NumberColumn(c.replace("_", " "), format="%.3g") for c in numbers}
-    st.dataframe(seen.head(500), hide_index=True, column_config=config, height=300, key=f"{key}_table")

@@ -8,20 +8,15 @@ from typing import Any
 import streamlit as st
 
 from uotlab.cells import Outcome, cells_table, write_h5ad
-from uotlab.ui.cells_scene import Scene, asking, waits
-from uotlab.ui.later import LOOK_SECONDS
+from uotlab.ui.cells_scene import Scene, analysed
 
 
 def show(scene: Scene) -> None:
     """Downloads of the run as it stands."""
-    scene.outcome()
-    st.fragment(_downloads, run_every=LOOK_SECONDS if waits(scene.outcome_key()) else None)(scene)
+    analysed(scene, "out", lambda outcome, progress: outcome, "Getting ready", _downloads)
 
 
-def _downloads(scene: Scene) -> None:
-    outcome = asking(scene)
-    if outcome is None:
-        return
+def _downloads(scene: Scene, outcome: Outcome, _: Outcome) -> None:
     name = f"{scene.spec.dataset}-{scene.spec.method}".replace("/", "-")
     options: dict[str, Any] = {"on_click": "ignore"}
     st.download_button(

@@ -9,7 +9,7 @@ from uotlab.engine.job import Job
 from uotlab.engine.spec import RunSpec
 from uotlab.errors import InputError
 from uotlab.methods.base import METHODS
-from uotlab.ui import cells_file, cells_genes, cells_map, cells_out, cells_setup, cells_training
+from uotlab.ui import cells_fates, cells_file, cells_genes, cells_growth, cells_map, cells_out, cells_setup, cells_training
 from uotlab.ui.cells_scene import Scene, scene_of
 from uotlab.ui.controls import controls, current_job, forget, undo_reset
 from uotlab.ui.panel import say
@@ -18,6 +18,8 @@ from uotlab.ui.share import share
 
 SECTIONS: Mapping[str, tuple[str, Callable[[Scene], None]]] = {
     "cells": ("Cells", cells_map.show),
+    "growth": ("Growth", cells_growth.show),
+    "fates": ("Fates", cells_fates.show),
     "genes": ("Genes", cells_genes.show),
     "training": ("Training", cells_training.show),
     "out": ("Take away", cells_out.show),

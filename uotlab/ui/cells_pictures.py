@@ -21,7 +21,7 @@ def still(view: str, arrays: Mapping[str, np.ndarray], key: str, height: int = 4
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(values).tobytes() if values.dtype.kind in "fiub" else "\0".join(map(str, values)).encode())
     place = "-".join(key.split())
-    options = view_options(view, dict(arrays), key=f"{place}-options")
+    options = view_options(view, dict(arrays), key=f"{place}-options", prefix=f"v.{place}")
     picture = hold(Snapshot(0, 0, 0.0, {}, {}, dict(arrays), {}), f"cells {owner()} {key} {digest.hexdigest()}")
     live(picture, view, options, key=f"live-{place}", height=height, state="still", views=(view,))
     st.caption(VIEWS[view].summary)

@@ -1,8 +1,9 @@
 """What the sections of the page of cells share: the study, the run, the selected cells, and what the run says about every cell."""
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -13,7 +14,7 @@ from uotlab.engine.runner import engine
 from uotlab.engine.spec import RunSpec
 from uotlab.ui.cells_setup import study
 from uotlab.ui.config import data_key
-from uotlab.ui.later import Later, known, later, shown
+from uotlab.ui.later import LOOK_SECONDS, Later, Progress, known, later, shown
 
 RESTING = ("done", "stopped", "paused", "interrupted")
 SELECTED, ASKED = "cells_selected", "cells_asked"
@@ -106,3 +107,25 @@ def _ask(job: Job) -> None:
 def waits(*keys: Hashable | None) -> bool:
     """Whether one of these results is under way."""
     return any(found is not None and not found.done for key in keys if key is not None for found in [known(key)])
+
+
+def analysed(
+    scene: Scene, name: Hashable, make: Callable[[Outcome, Progress], Any], words: str, draw: Callable[[Scene, Outcome, Any], None]
+) -> None:
+    """A section that shows what is computed of the outcome: asked for, waited for, drawn. It looks again by itself until all is there."""
+    scene.outcome()
+    key = None if scene.outcome_key() is None else (name, scene.outcome_key())
+    busy = key is not None and (waits(scene.outcome_key(), key) or known(key) is None)
+
+    def section() -> None:
+        outcome = asking(scene)
+        if outcome is None or key is None:
+            return
+        found = shown(later(key, lambda progress: make(outcome, progress), words))
+        if found is None:
+            return
+        if busy:
+            st.rerun()  # all is there: the page need not look again
+        draw(scene, outcome, found)
+
+    st.fragment(section, run_every=LOOK_SECONDS if busy else None)()

@@ -1,8 +1,9 @@
-"""Results that take their time: computed once for each key in the process's background thread, and looked at by pages until they are there.
+"""Results that take their time: computed once for each key in a background thread, and looked at by pages until they are there.
 
-They never run beside each other, and at a lower priority than training.
+They run one after the other, at a lower priority than training.
 """
 
+import atexit
 import threading
 import time
 from collections import OrderedDict
@@ -12,7 +13,7 @@ from typing import Any
 
 import streamlit as st
 
-from uotlab.engine.background import background
+from uotlab.engine.background import Background
 from uotlab.errors import InputError
 from uotlab.ui.plain import plain
 
@@ -46,6 +47,8 @@ class Later:
         return (time.monotonic() - self.started) * (1 - self.share) / self.share
 
 
+_worker = Background()  # not the engine's: a person who asks should not wait for scores that nobody asked for
+atexit.register(_worker.end)
 _known: "OrderedDict[Hashable, Later]" = OrderedDict()
 _lock = threading.Lock()
 
@@ -71,7 +74,7 @@ def later(key: Hashable, make: Callable[[Progress], Any], words: str) -> Later:
             found.error = f"{found.words} failed ({type(error).__name__}: {error})."
         found.done = True
 
-    background().submit(work, urgent=True)
+    _worker.submit(work)
     return found
 
 

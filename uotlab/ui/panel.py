@@ -108,19 +108,21 @@ def _choose(views: list[str]) -> str:
     return picked or now
 
 
-def view_options(view: str, arrays: Mapping[str, np.ndarray], skip: Collection[str] = (), key: str = "view-options") -> dict[str, Any]:
-    """The view's options as widgets: toggles in one row of pills, choices and sliders beside them."""
+def view_options(
+    view: str, arrays: Mapping[str, np.ndarray], skip: Collection[str] = (), key: str = "view-options", prefix: str = "v"
+) -> dict[str, Any]:
+    """The view's options as widgets: toggles in one row of pills, choices and sliders beside them. `prefix`: of the widgets' keys."""
     options = {name: default for name, default in VIEWS[view].options.items() if name not in skip}
     toggles = [name for name, default in options.items() if isinstance(default, bool)]
     answers: dict[str, Any] = {}
     with st.container(horizontal=True, key=key, vertical_alignment="center", gap="medium"):
         if toggles:
-            key = f"v.{view}.toggles"
+            key = f"{prefix}.{view}.toggles"
             state.start_with(key, [name for name in toggles if options[name]])
             on = st.pills("Show", toggles, selection_mode="multi", key=key, format_func=title, label_visibility="collapsed")
             answers |= {name: name in on for name in toggles}
         for name, default in options.items():
-            key = f"v.{view}.{name}"
+            key = f"{prefix}.{view}.{name}"
             if isinstance(default, tuple):
                 if "class" in default and (not _has_classes(arrays) or (view == "data" and not _is_plane(arrays))):
                     default = tuple(choice for choice in default if choice != "class")
