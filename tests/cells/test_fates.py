@@ -1,12 +1,26 @@
 """Fates: the kernel by its definition, tables and branches on a planted couple of types, push and pull, velocity on a map."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
 from tests.cells.small import study_of_arrays
 from uotlab import cells
-from uotlab.cells.fates import accuracy, across, branches_of, coupling, fate_arrays, mass_of_types, pull, push, transition
+from uotlab.cells.fates import (
+    accuracy,
+    across,
+    branches_of,
+    coupling,
+    fate_arrays,
+    mass_of_types,
+    nearest,
+    pull,
+    push,
+    transition,
+    transition_arrays,
+)
 from uotlab.cells.kernel import graph, kernel
 from uotlab.cells.outcome import Outcome
 from uotlab.cells.velocity import gridded, projected, streams, velocity_arrays
@@ -105,6 +119,10 @@ def test_branches_to_begin_with():
     fish = branches_of(cells.load("zebrafish-simulated", n=200, seed=0))
     assert set(fish["Margin"]["Margin"]) == {"Mesoderm", "Endoderm", "Axial"}
     assert branches_of(two_types())["same type"] == {"A": ("A",)}
+    x, before, after = np.zeros((3, 2)), ["Ngn3 High early", "Fev+ Alpha", "Ductal"], ["Alpha", "Beta", "Ductal"]
+    named = branches_of(study_of_arrays(x, x, before, after))  # as the published annotation writes them
+    assert named["Ngn3 EP"] == {"Ngn3 High early": ("Alpha", "Beta")}
+    assert named["EB"] == {"Fev+ Alpha": ("Alpha",)}
     still = Outcome(pancreas, pancreas.x)
     assert list(accuracy(still).branches["branch"]) == ["EB", "Ngn3 EP", "NEB"]
 
@@ -128,17 +146,63 @@ def test_velocity_on_the_map_follows_the_motion():
     rng = np.random.default_rng(3)
     x = rng.uniform(-2, 2, (200, 2)).astype(np.float32)
     study = study_of_arrays(x, x[:50] + 0.01, np.repeat("A", 200), np.repeat("A", 50))
-    arrays = velocity_arrays(Outcome(study, x + np.float32([1, 0.2])), np.concatenate([study.x, study.y]))
+    arrays = velocity_arrays(Outcome(study, x + np.float32([1, 0.2])), study.points, study.x + 1)
     way = arrays["velocity/arrows"][:, 1] - arrays["velocity/arrows"][:, 0]
     assert way[:, 0].mean() > 2 * np.abs(way[:, 1]).mean()
     line = arrays["velocity/streams"]
     assert (np.nanmax(line[..., 0], 1) > line[:, 0, 0]).mean() > 0.95
     assert VIEWS["velocity"]().figure(arrays, lines="streams")
+    each = VIEWS["velocity"]().traces(arrays, lines="each cell")[-1]
+    np.testing.assert_allclose(each["x"][:2], [study.x[0, 0], study.x[0, 0] + 1], rtol=1e-6)
     P = sp.csr_matrix(np.array([[0, 0.75, 0.25], [0.5, 0, 0.5], [1, 0, 0]]))
     places = np.array([[0.0, 0], [2, 0], [0, 3]])
     expected = 0.25 * np.array([1, 0]) - 0.25 * np.array([0, 1])
     np.testing.assert_allclose(projected(P, places)[0], expected)
     np.testing.assert_allclose(projected(P, places)[1], 0)
+
+
+def test_velocity_takes_the_rows_of_all_prepared_cells():
+    """A study of three times, its cells in any order: the map has a row for each of them."""
+    rng = np.random.default_rng(4)
+    whole = study_of_arrays(rng.normal(size=(40, 3)), rng.normal(size=(50, 3)), np.repeat("A", 40), np.repeat("B", 50))
+    order = rng.permutation(90)
+    part = replace(whole, source=np.sort(order[:30]), target=np.sort(order[30:60]))
+    arrays = velocity_arrays(Outcome(part, part.x + 1), part.points[:, :2])
+    np.testing.assert_array_equal(arrays["velocity/source"], part.x[:, :2])
+    np.testing.assert_array_equal(arrays["velocity/target"], part.y[:, :2])
+    assert "velocity/mapped" not in arrays
+    assert not len(VIEWS["velocity"]().traces(arrays, lines="each cell")[-1]["x"])
+
+
+def test_nearest_neighbours_whatever_plan_there_is(study, right):
+    held = Outcome(study, right.mapped, plan=np.ones((len(study.source), len(study.target))))
+    assert (nearest(held) != coupling(right)).nnz == 0
+    np.testing.assert_allclose(transition(held, "neighbours"), transition(right))
+    assert transition(held).loc["B", "A"] == pytest.approx(40 / 85)
+    few = accuracy(held, {"moving": {"B": ("C",)}}, ("A", "C"), by="neighbours").branches
+    assert few["accuracy"][0] == few["plan"][0] > 0.95
+    assert accuracy(held, {"moving": {"B": ("C",)}}, ("A", "C"), by="plan").branches["accuracy"][0] == pytest.approx(0.5)
+    assert transition_arrays(transition(right))["fates/mass"] == pytest.approx(0.5)
+    moving = Outcome(study, right.mapped, np.where(study.types("source") == "B", 3.0, 1.0))
+    assert transition_arrays(transition(moving))["fates/mass"] == pytest.approx([0.25, 0.75])
+
+
+def test_notes_say_what_to_mind(study, right, monkeypatch):
+    found = accuracy(right)
+    assert any("Edit the branches" in note for note in found.notes)
+    assert (found.branches["accuracy"] == found.branches["kernel"]).all()
+    poor = accuracy(Outcome(study, right.mapped, np.full(80, 0.1), mass=0.1), {"moving": {"B": ("C",)}}, ("A", "C"))
+    assert any("Only 10% of the mass" in note for note in poor.notes)
+    assert not any("Edit the branches" in note for note in poor.notes)
+    far = accuracy(right, {"b": {"A": ("D",)}})
+    assert any("Less than half of the cells of type A" in note for note in far.notes)
+    monkeypatch.setattr("uotlab.cells.fates.MOST_CELLS", 50)
+    many = accuracy(right, by="plan")
+    assert np.isnan(many.branches["kernel"]).all()
+    assert np.isnan(many.branches["mass"]).all()
+    assert any("left out" in note for note in many.notes)
+    with pytest.raises(InputError, match="50 cells a side at most"):
+        accuracy(right)
 
 
 def test_streams_of_a_uniform_field_are_straight():
@@ -165,3 +229,7 @@ def test_bad_input(study, right):
         accuracy(right, {"b": {"A": ("A",)}}, terminal=("C",))
     with pytest.raises(InputError, match="places must have shape"):
         velocity_arrays(right, np.zeros((3, 2)))
+    with pytest.raises(InputError, match="mapped must have shape"):
+        velocity_arrays(right, study.points[:, :2], np.zeros((3, 2)))
+    with pytest.raises(InputError, match="by must be one of"):
+        accuracy(right, by="path")

@@ -72,7 +72,7 @@ def velocity(n: int = 200, k: int = 30) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(5)
     lines = np.cumsum(rng.normal(size=(k, 12, 2)), 1)
     lines[:, 9:] = np.nan
-    points = {f"velocity/{side}": f(rng.normal(size=(n, 2))) for side in ("source", "target")}
+    points = {f"velocity/{side}": f(rng.normal(size=(n, 2))) for side in ("source", "target", "mapped")}
     return {**points, "velocity/arrows": f(rng.normal(size=(k, 2, 2))), "velocity/streams": f(lines)}
 
 

@@ -3,33 +3,24 @@
 Reference: eyring2024unbalancedness, Appendix F.5.4 and Table 10.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
 
-from uotlab.cells.growth import groups
+from uotlab.cells.branches import SAME, Branches, branches_of, check_branches
+from uotlab.cells.growth import LOW_MASS, groups
 from uotlab.cells.kernel import NEIGHBOURS, kernel
 from uotlab.cells.outcome import Outcome
-from uotlab.cells.study import Study
 from uotlab.errors import InputError, did_you_mean, short
 from uotlab.views.base import Arrays
 
-By = Literal["plan", "kernel"]
-Branches = Mapping[str, Mapping[str, Sequence[str]]]
+By = Literal["plan", "kernel", "neighbours"]
+__all__ = ["Accuracy", "Branches", "accuracy", "branches_of", "coupling", "fate_arrays", "pull", "push", "transition", "transition_arrays"]
 NEAREST = 10  #: target cells that a mapped cell stands for, where a method has no plan
+FEW = 10  #: source cells of a type below which its row is noise
 MOST_CELLS = 20_000  #: of a side that the kernel looks at
-_ENDOCRINE = ("Alpha", "Beta", "Delta", "Epsilon")
-PANCREAS: Branches = {
-    "EB": {
-        "Fev+": _ENDOCRINE,
-        **{f"Fev+ {kind}": (kind,) for kind in _ENDOCRINE},
-        **{kind: (kind,) for kind in _ENDOCRINE},
-    },
-    "Ngn3 EP": dict.fromkeys(("Ngn3 EP", "Ngn3 high early", "Ngn3 high late"), _ENDOCRINE),
-    "NEB": {"Ductal": ("Ductal",), "Tip": ("Acinar",), "Acinar": ("Acinar",)},
-}  #: of the paper, under its own names and under those of the simulator
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,21 +30,26 @@ class Accuracy:
     Args:
         table: branch, type, allowed, cells, seen (cells with a terminal neighbour), kernel (share of the kernel's terminal mass that is
             allowed, mean over cells), mass (allowed share of the kernel's whole row), plan (share of the plan's terminal mass).
-        branches: branch, kernel, plan: the mean over each branch's types.
+        branches: branch, accuracy (the column that was asked for), kernel, mass, plan: the mean over each branch's types.
         terminal: the types that count as ends.
         how: what stood for the plan.
+        notes: sentences a person should read.
     """
 
     table: Any
     branches: Any
     terminal: tuple[str, ...]
     how: str
+    notes: tuple[str, ...] = ()
 
 
 def coupling(outcome: Outcome) -> Any:
     """(n, m) the plan where there is one, dense; else csr: each cell's scaling in equal parts on the target cells nearest to its image."""
-    if outcome.plan is not None:
-        return np.asarray(outcome.plan)
+    return nearest(outcome) if outcome.plan is None else np.asarray(outcome.plan)
+
+
+def nearest(outcome: Outcome) -> Any:
+    """(n, m) csr, each cell's scaling in equal parts on the target cells nearest to its image, whatever plan there is."""
     import scipy.sparse as sp
     from sklearn.neighbors import NearestNeighbors
 
@@ -88,38 +84,32 @@ def transition(outcome: Outcome, by: By = "plan", key: str | None = None) -> Any
     """Source types by target types, a DataFrame whose rows sum to 1 (a type that sends nothing has zeros).
 
     Args:
-        by: "plan", the plan's mass (see `coupling`), or "kernel", the correlation kernel's mass on target cells.
+        by: "plan", the plan's mass (see `coupling`); "neighbours", the target cells nearest to each image; or "kernel", the correlation
+            kernel's mass on target cells.
         key: an obs column; None is the cell type.
+
+    The share of the carried mass that leaves each source type is kept in `.attrs["mass"]`, for `transition_arrays`.
 
     Raises:
         InputError: another `by`, or no such column.
     """
     import pandas as pd
 
-    if by not in get_args(By):
-        raise InputError(f"by must be one of {', '.join(get_args(By))}; it is '{short(str(by))}'. {did_you_mean(str(by), get_args(By))}")
+    _check_by(by)
     source, target = (groups(outcome.study, key, side) for side in ("source", "target"))
-    mass = coupling(outcome) if by == "plan" else across(outcome)
+    mass = {"plan": coupling, "neighbours": nearest, "kernel": across}[by](outcome)
     rows, columns = np.unique(source), np.unique(target)
     sums = _onehot(source, rows).T @ (mass @ _onehot(target, columns))
     totals = sums.sum(1, keepdims=True)
     shares = np.divide(sums, totals, out=np.zeros_like(sums), where=totals > 0)
-    return pd.DataFrame(shares, index=pd.Index(rows, name="source"), columns=pd.Index(columns, name="target"))
+    table = pd.DataFrame(shares, index=pd.Index(rows, name="source"), columns=pd.Index(columns, name="target"))
+    table.attrs["mass"] = mass_of_types(outcome, table, key).tolist()
+    return table
 
 
-def branches_of(study: Study, key: str | None = None) -> dict[str, dict[str, tuple[str, ...]]]:
-    """Branches to begin with: the paper's where these types occur, else the known truth, else each type to itself."""
-    source, target = (set(groups(study, key, side)) for side in ("source", "target"))
-    found = _present(PANCREAS, source, target)
-    if {"EB", "NEB"} <= found.keys():
-        return found
-    truth = study.truth.get("transition")
-    if truth:
-        return _present({kind: {kind: tuple(to)} for kind, to in truth.items()}, source, target)
-    return {"same type": {kind: (kind,) for kind in sorted(source & target)}}
-
-
-def accuracy(outcome: Outcome, branches: Branches | None = None, terminal: Sequence[str] = (), key: str | None = None) -> Accuracy:
+def accuracy(
+    outcome: Outcome, branches: Branches | None = None, terminal: Sequence[str] = (), key: str | None = None, by: By = "kernel"
+) -> Accuracy:
     """The share of terminal mass that lands in an allowed type, by the correlation kernel and by the plan.
 
     Only transitions into terminal types are looked at, as in the paper; a cell none of whose neighbours is terminal is left out.
@@ -128,42 +118,65 @@ def accuracy(outcome: Outcome, branches: Branches | None = None, terminal: Seque
         branches: branch -> {source type: allowed target types}; None is `branches_of`.
         terminal: types that count as ends; empty is all that some branch allows.
         key: an obs column; None is the cell type.
+        by: which of them is called the accuracy; "neighbours" puts the nearest target cells in the plan's place.
 
     Raises:
-        InputError: no branch, or a type that no cell has.
+        InputError: no branch, a type that no cell has, or too many cells for the kernel that is asked for.
     """
     import pandas as pd
 
+    _check_by(by)
     branches = branches_of(outcome.study, key) if branches is None else branches
     source, target = (groups(outcome.study, key, side) for side in ("source", "target"))
     ends = tuple(dict.fromkeys(terminal or [t for table in branches.values() for to in table.values() for t in to]))
-    _check(branches, ends, set(source), set(target))
-    names = np.unique(target)
-    by_kernel, by_plan = (np.asarray(mass @ _onehot(target, names)) for mass in (across(outcome), coupling(outcome)))
-    end = np.isin(names, ends)
-    rows = []
-    for branch, table in branches.items():
-        for kind, allowed in table.items():
-            here, may = source == kind, np.isin(names, list(allowed))
-            held = by_kernel[here][:, end].sum(1)
-            seen = held > 0
-            share = by_kernel[here][:, may & end].sum(1)[seen] / held[seen]
-            planned = by_plan[here][:, end].sum()
-            rows.append(
-                {
-                    "branch": branch,
-                    "type": kind,
-                    "allowed": ", ".join(allowed),
-                    "cells": int(here.sum()),
-                    "seen": int(seen.sum()),
-                    "kernel": float(share.mean()) if seen.any() else float("nan"),
-                    "mass": float(by_kernel[here][:, may].sum(1).mean()),
-                    "plan": float(by_plan[here][:, may & end].sum() / planned) if planned > 0 else float("nan"),
-                }
-            )
+    check_branches(branches, ends, set(source), set(target))
+    names, words = np.unique(target), "the target cells nearest to each image" if by == "neighbours" else how(outcome)
+    seen_by_kernel = by == "kernel" or max(len(source), len(target)) <= MOST_CELLS
+    held = _onehot(target, names)
+    kernel_mass = np.asarray(across(outcome) @ held) if seen_by_kernel else np.full((len(source), len(names)), np.nan)
+    plan_mass = np.asarray((nearest if by == "neighbours" else coupling)(outcome) @ held)
+    rows = [
+        {"branch": branch, "type": kind, "allowed": ", ".join(allowed), "cells": int((source == kind).sum())}
+        | _shares(kernel_mass[source == kind], plan_mass[source == kind], np.isin(names, list(allowed)), np.isin(names, ends))
+        for branch, types in branches.items()
+        for kind, allowed in types.items()
+    ]
     table = pd.DataFrame(rows)
     means = table.groupby("branch", sort=False)[["kernel", "mass", "plan"]].mean().reset_index()
-    return Accuracy(table, means, ends, how(outcome))
+    means.insert(1, "accuracy", means["kernel" if by == "kernel" else "plan"])
+    notes = _notes(outcome, table, words)
+    if not seen_by_kernel:
+        notes = (*notes, f"The correlation kernel looks at {MOST_CELLS} cells a side at most, so it is left out here.")
+    return Accuracy(table, means, ends, words, notes)
+
+
+def _shares(by_kernel: np.ndarray, by_plan: np.ndarray, may: np.ndarray, end: np.ndarray) -> dict[str, float]:
+    """What one type's cells send where they may: their masses (k, types) by kernel and plan, which types are allowed, which terminal."""
+    held = by_kernel[:, end].sum(1)
+    seen, planned = held > 0, by_plan[:, end].sum()
+    share = by_kernel[:, may & end].sum(1)[seen] / held[seen]
+    return {
+        "seen": int(seen.sum()),
+        "kernel": float(share.mean()) if seen.any() else float("nan"),
+        "mass": float(by_kernel[:, may].sum(1).mean()),
+        "plan": float(by_plan[:, may & end].sum() / planned) if planned > 0 else float("nan"),
+    }
+
+
+def _notes(outcome: Outcome, table: Any, words: str) -> tuple[str, ...]:
+    """What to know before one reads a table of `accuracy`."""
+    found = [f"The column plan is {words}; a branch's number is the mean over its types, as in the paper."]
+    few = table[table["cells"] < FEW]
+    if len(few):
+        found.append(f"Fewer than {FEW} source cells are of type {', '.join(few['type'])}: read those rows with care.")
+    unseen = table[table["seen"] < 0.5 * table["cells"]]
+    if len(unseen) and table["seen"].any():
+        found.append(f"Less than half of the cells of type {', '.join(unseen['type'])} have a terminal cell among their neighbours.")
+    if SAME in set(table["branch"]):
+        found.append("Nobody has said here what may become what: by default each type should stay itself. Edit the branches.")
+    if outcome.mass < LOW_MASS:
+        found.append(f"Only {outcome.mass:.0%} of the mass is carried: the plan's shares speak of that part.")
+    return tuple(found)
 
 
 def push(outcome: Outcome, chosen: np.ndarray) -> np.ndarray:
@@ -176,6 +189,11 @@ def pull(outcome: Outcome, chosen: np.ndarray) -> np.ndarray:
     """(n,) mass that a group of target cells (m,) bool receives from each source cell, of total 1; zeros where it receives nothing."""
     mass = np.asarray(coupling(outcome)[:, _checked(chosen, len(outcome.study.target), "target")].sum(1)).ravel()
     return _normal(mass)
+
+
+def transition_arrays(table: Any) -> Arrays:
+    """`fate_arrays` with the mass that `transition` noted beside its table."""
+    return fate_arrays(table, table.attrs.get("mass"))
 
 
 def fate_arrays(table: Any, mass: np.ndarray | None = None) -> Arrays:
@@ -191,31 +209,9 @@ def mass_of_types(outcome: Outcome, table: Any, key: str | None = None) -> np.nd
     return np.array([outcome.growth[types == kind].sum() for kind in table.index]) / len(types)
 
 
-def _present(branches: Branches, source: set[str], target: set[str]) -> dict[str, dict[str, tuple[str, ...]]]:
-    found = {}
-    for branch, table in branches.items():
-        kept = {kind: tuple(t for t in to if t in target) for kind, to in table.items() if kind in source}
-        kept = {kind: to for kind, to in kept.items() if to}
-        if kept:
-            found[branch] = kept
-    return found
-
-
-def _check(branches: Branches, ends: Sequence[str], source: set[str], target: set[str]) -> None:
-    if not any(branches.values()):
-        raise InputError("No branch is given. Name at least one source type with the target types that it may become.")
-    for table in branches.values():
-        for kind, allowed in table.items():
-            if kind not in source:
-                raise InputError(f"No source cell has the type '{short(kind)}'. {did_you_mean(kind, sorted(source))}")
-            if not allowed:
-                raise InputError(f"The type '{short(kind)}' may become nothing. Name at least one target type for it.")
-            for to in allowed:
-                if to not in ends:
-                    raise InputError(f"'{short(kind)}' may become '{short(to)}', which is no terminal type. Add it to the terminal ones.")
-    for to in ends:
-        if to not in target:
-            raise InputError(f"No target cell has the type '{short(to)}'. {did_you_mean(to, sorted(target))}")
+def _check_by(by: str) -> None:
+    if by not in get_args(By):
+        raise InputError(f"by must be one of {', '.join(get_args(By))}; it is '{short(str(by))}'. {did_you_mean(str(by), get_args(By))}")
 
 
 def _checked(chosen: np.ndarray, n: int, side: str) -> np.ndarray:

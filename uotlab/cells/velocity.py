@@ -57,26 +57,31 @@ def streams(x: np.ndarray, y: np.ndarray, field: np.ndarray, inside: np.ndarray,
     return lines[np.isfinite(lines[..., 0]).sum(1) > 3]
 
 
-def velocity_arrays(outcome: Outcome, places: np.ndarray, neighbours: int = NEIGHBOURS, least_mass: float = 1.0) -> Arrays:
+def velocity_arrays(
+    outcome: Outcome, places: np.ndarray, mapped: np.ndarray | None = None, neighbours: int = NEIGHBOURS, least_mass: float = 1.0
+) -> Arrays:
     """What the view "velocity" draws.
 
     Args:
         outcome: source cells move, target cells stand.
-        places: (n + m, 2) source cells and then target cells on the map; `embedding.points[[*study.source, *study.target]]`.
+        places: (N, 2) all prepared cells on the map, as `embedding.points`.
+        mapped: (n, 2) the images on the map, as `embedding.place(outcome.mapped)`: they allow a line from each cell to its image.
         neighbours: of the kernel.
         least_mass: cells (in weight) that a node of the grid must have.
 
     Raises:
-        InputError: places of another shape.
+        InputError: places or images of another shape.
     """
     study = outcome.study
-    n, m = len(study.source), len(study.target)
-    if places.shape != (n + m, 2):
-        raise InputError(f"places must have shape ({n + m}, 2), source cells and then target cells; it has {places.shape}.")
+    n = len(study.source)
+    if places.shape != (len(study.points), 2):
+        raise InputError(f"places must have shape ({len(study.points)}, 2), one point a prepared cell; it has {places.shape}.")
+    if mapped is not None and mapped.shape != (n, 2):
+        raise InputError(f"mapped must have shape ({n}, 2), one point a source cell; it has {mapped.shape}.")
     points = np.concatenate([study.x, study.y])
     P = kernel(points, np.concatenate([outcome.velocity, np.zeros_like(study.y)]), neighbours)[:n]
-    arrows = projected(P, places)
-    at = places[:n].astype(np.float64)
+    at = places[study.source].astype(np.float64)
+    arrows = projected(P, np.concatenate([at, places[study.target]]))
     x, y, field, mass = gridded(at, arrows)
     inside = mass >= min(least_mass, 0.25 * mass.max())
     rows, columns = np.nonzero(inside)
@@ -84,9 +89,10 @@ def velocity_arrays(outcome: Outcome, places: np.ndarray, neighbours: int = NEIG
     longest = max(float(np.linalg.norm(v, axis=1).max(initial=0)), 1e-12)
     tail = np.stack([x[columns], y[rows]], 1)
     head = tail + v / longest * 1.6 * np.array([x[1] - x[0], y[1] - y[0]])
-    return {
-        "velocity/source": places[:n].astype(np.float32),
-        "velocity/target": places[n:].astype(np.float32),
+    images = {} if mapped is None else {"velocity/mapped": mapped.astype(np.float32)}
+    return images | {
+        "velocity/source": places[study.source].astype(np.float32),
+        "velocity/target": places[study.target].astype(np.float32),
         "velocity/arrows": np.stack([tail, head], 1).astype(np.float32),
         "velocity/streams": streams(x, y, field, inside).astype(np.float32),
     }

@@ -5,7 +5,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from uotlab.views.base import SOURCE, TARGET, VIEWS, Arrays, View
-from uotlab.views.style import INK, axis, f32, quiet_layout, scatter, segments, span
+from uotlab.views.style import INK, axis, f32, pick, quiet_layout, scatter, segments, span
+
+MOST_LINES = 400  #: cells of which the way to the image is drawn
 
 
 def headed(arrows: np.ndarray, size: float = 0.32) -> np.ndarray:
@@ -17,20 +19,32 @@ def headed(arrows: np.ndarray, size: float = 0.32) -> np.ndarray:
     return np.stack([tail, head, barbs[0], head, barbs[1]], 1)
 
 
+def drawn(arrays: Arrays, lines: str) -> np.ndarray:
+    """Polylines (k, t, 2), NaN where they end; none where the arrays hold none of that kind."""
+    if lines == "streams" and "velocity/streams" in arrays:
+        return np.asarray(arrays["velocity/streams"], dtype=np.float32)
+    if lines == "arrows":
+        return f32(headed(f32(arrays["velocity/arrows"])))
+    if lines == "each cell" and "velocity/mapped" in arrays:
+        source, mapped = f32(arrays["velocity/source"]), f32(arrays["velocity/mapped"])
+        rows = pick(len(source), MOST_LINES)
+        return f32(headed(np.stack([source[rows], mapped[rows]], 1), 0.15))
+    return np.zeros((0, 2, 2), np.float32)
+
+
 @VIEWS.register("velocity")
 class VelocityView(View):
     """Cells, and the averaged directions in which source cells move."""
 
     title = "Velocity"
-    summary = "The directions T(x) - x of source cells on the map, averaged on a grid by the correlation kernel: arrows or streams."
+    summary = "The directions T(x) - x of source cells on the map, averaged on a grid by the kernel, or cell by cell."
     needs = frozenset({"velocity/source", "velocity/target", "velocity/arrows"})
     order = 324
-    options: ClassVar[dict[str, Any]] = {"lines": ("arrows", "streams")}
+    options: ClassVar[dict[str, Any]] = {"lines": ("arrows", "streams", "each cell")}
 
     def traces(self, arrays: Arrays, *, lines="arrows", **_: Any) -> list[dict[str, Any]]:
         source, target = f32(arrays["velocity/source"]), f32(arrays["velocity/target"])
-        wanted = arrays.get("velocity/streams") if lines == "streams" else headed(f32(arrays["velocity/arrows"]))
-        held = np.asarray(wanted if wanted is not None else np.zeros((0, 2, 2)), dtype=np.float32)
+        held = drawn(arrays, lines)
         gaps = ~np.isfinite(held[..., 0])
         x, y = segments(held)
         hole = np.zeros((len(held), held.shape[1] + 1), dtype=bool)
