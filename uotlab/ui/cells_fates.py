@@ -44,8 +44,8 @@ def fates_of(outcome: Outcome, kind: str, branches: Branches) -> Fates:
             words = str(error)
     try:
         found = accuracy(outcome, branches) if branches else None
-        study = outcome.study
-        moved = dict(velocity_arrays(outcome, embedding(study, kind).points[np.concatenate([study.source, study.target])]))
+        places = embedding(outcome.study, kind)
+        moved = dict(velocity_arrays(outcome, places.points, places.place(outcome.mapped)))
     except InputError as error:
         why = str(error)
     return Fates(tables, mass_of_types(outcome, tables["plan"]), found, words, moved, why)
