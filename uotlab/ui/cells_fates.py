@@ -123,6 +123,7 @@ def _accuracy(found: Fates) -> None:
     st.markdown("##### Accuracy: mass that lands where it may")
     for column, row in zip(st.columns(max(len(found.accuracy.branches), 1)), found.accuracy.branches.to_dict("records")):
         column.metric(plain(row["branch"]), f"{row['kernel']:.0%}", help=f"By the kernel; by the plan {row['plan']:.0%}")
+    st.caption(plain(" ".join(found.accuracy.notes)))
     table(found.accuracy.table, "type", "accuracy", "accuracy.csv")
 
 
