@@ -8,6 +8,8 @@ target over the distance of two samples of that target, and the map's error besi
 sent to the 1% of outliers at -8, weighted by xi, of each method and of its balanced twin. spot: cost of SPOT's pairs; the exact one is 5.
 
 Each run has a process and one thread of its own, `--workers` at a time; seconds are of training, and of the CPU where they are in brackets.
+With `--results FILE` finished runs are kept there, one JSON line each, and not run again while the method's defaults are the same: a table
+of hours fills little by little.
 """
 
 import argparse
@@ -19,7 +21,10 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
+
+Job = tuple[str, str, int, dict[str, Any]]  #: problem, method, seed, settings
 
 METHODS = ("uotm", "ubgan", "uoticnn", "uotmg", "uotfm", "nubot", "ubdual")
 TWINS = {"uotm": "otm", "uotfm": "otfm", "uoticnn": "oticnn", "uotmg": "otmg"}  #: a method of its own; others are held by rho = inf
@@ -80,7 +85,37 @@ def apart(problem: str, method: str, seed: int, settings: dict[str, Any]) -> dic
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def jobs(problems: list[str], methods: list[str], seeds: int) -> Iterator[tuple[str, str, int, dict[str, Any]]]:
+def fingerprint(method: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """All that a run of the method is made with: a changed default makes another run."""
+    from uotlab import METHODS as REGISTRY
+
+    cls = REGISTRY[method]
+    return json.loads(json.dumps({**cls(**settings).model_dump(mode="json"), "steps": cls.default_steps}))
+
+
+def kept(path: Path | None, job: Job) -> dict[str, float] | None:
+    """The numbers of a run that is in the file. Fields that a method has got since do not count."""
+    if path is None or not path.exists():
+        return None
+    now = fingerprint(job[1], job[3])
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    same = [line["numbers"] for line in lines if line["run"][:3] == [*job[:3]] and line["run"][3].items() <= now.items()]
+    return same[-1] if same else None
+
+
+def settle(job: Job, path: Path | None) -> dict[str, float]:
+    """The numbers of a run: from the file, or measured now and kept there."""
+    numbers = kept(path, job)
+    if numbers is None:
+        numbers = apart(*job)
+        if path is not None and numbers:
+            line = json.dumps({"run": [*job[:3], fingerprint(job[1], job[3])], "numbers": numbers})
+            with path.open("a") as file:
+                file.write(f"{line}\n")
+    return numbers
+
+
+def jobs(problems: list[str], methods: list[str], seeds: int) -> Iterator[Job]:
     """(problem, method, seed, settings) of all runs."""
     for problem in problems:
         settings = PROBLEMS[problem][2]
@@ -92,7 +127,7 @@ def jobs(problems: list[str], methods: list[str], seeds: int) -> Iterator[tuple[
                     yield problem, twin, seed, {} if twin != method else {"rho": float("inf")}
 
 
-def table(done: list[tuple[tuple[str, str, int, dict[str, Any]], dict[str, float]]]) -> None:
+def table(done: list[tuple[Job, dict[str, float]]]) -> None:
     """Markdown: the seeds of each method in one row, median first."""
     for problem in dict.fromkeys(job[0] for job, _ in done):
         print(
@@ -122,6 +157,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=[*METHODS])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--results", type=Path, help="file that keeps finished runs")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -132,7 +168,7 @@ def main() -> None:
         parser.error(f"problem must be of {', '.join(PROBLEMS)}; it is {unknown[0]!r}")
     todo = list(jobs(options.problems or [*PROBLEMS], options.methods, options.seeds))
     with ThreadPoolExecutor(options.workers) as pool:
-        done = list(zip(todo, pool.map(lambda job: apart(*job), todo), strict=True))
+        done = list(zip(todo, pool.map(lambda job: settle(job, options.results), todo), strict=True))
     table(done)
 
 

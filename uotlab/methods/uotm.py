@@ -83,6 +83,8 @@ class UOTM(Method):
     beta1: float = Field(0.5, ge=0, lt=1, description="Adam's first moment decay")
     beta2: float = Field(0.9, ge=0, lt=1, description="Adam's second moment decay")
     potential_steps: int = Field(1, ge=1, le=50, description="Potential steps for each map step")
+    potential_share: float = Field(1.0, gt=0, le=100, description="Learning rate of the potential as a share of that of the map")
+    map_steps: int = Field(1, ge=1, le=50, description="Map steps for each potential step, on the same batch")
     r1: float = Field(0.0, ge=0, description="Weight of the gradient penalty E|∇g(y)|² on target points (R1), in standardised units")
     r1_half: int = Field(0, ge=0, description="Steps after which R1 has fallen to half (as 1/(1 + step/steps)); 0 keeps it")
     ema: float = Field(0.9995, ge=0, lt=1, description="Decay of the moving average that is shown and evaluated; 0 is none")
@@ -108,8 +110,9 @@ class UOTM(Method):
     def step(self, state: SemiDualState) -> dict[str, Tensor]:
         psi1, psi2, penalty = self.psi(1), self.psi(2), self.scheduled(state)
         masses = (state.problem.source.mass, state.problem.target.mass)
-        for optimiser in (state.T_optimiser, state.g_optimiser):
-            set_lr(optimiser, decayed(self.lr, state.step, self.lr_half))
+        lr = decayed(self.lr, state.step, self.lr_half)
+        set_lr(state.T_optimiser, lr)
+        set_lr(state.g_optimiser, lr * self.potential_share)
 
         x = state.batch(0, self.batch_size)
         Tx = state.T(x, self.draw_noise(state, len(x)))  # one forward pass serves both players
@@ -120,8 +123,12 @@ class UOTM(Method):
             loss_g = potential_loss(g_Tx, g_y, c.detach(), psi1, psi2, penalty, masses)
             descend(loss_g + self._gradient_penalty(state, y, penalty), state.g, state.g_optimiser)
 
-        loss_T = map_loss(self._g(state.g, Tx, penalty), c)
-        descend(loss_T, state.T, state.T_optimiser)
+        for k in range(self.map_steps):
+            if k:
+                Tx = state.T(x, self.draw_noise(state, len(x)))
+                c = state.cost(x, Tx)
+            loss_T = map_loss(self._g(state.g, Tx, penalty), c)
+            descend(loss_T, state.T, state.T_optimiser)
         state.step += 1
         ema_update(state.T_ema, state.T, self.ema, state.step)
         ema_update(state.g_ema, state.g, self.ema, state.step)
