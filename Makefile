@@ -2,6 +2,7 @@
 # make setup  only install                    make check  format, lint, types, layers, fast tests (before each commit)
 # make bench-plans  plan solvers beside POT, ott-jax and geomloss, which it installs into .venv-bench (an hour, by hand)
 # make bench-neural  a training step beside torchcfm and ott-jax, on one core (a quarter of an hour, by hand)
+# make bench-cells  growth against the truth, real cells, memory and time (half an hour, by hand)
 # make app PORT=8502 for another port; PYTHON=/path/to/python3.11 for an interpreter that is not found by itself
 
 PORT ?= 8501
@@ -16,7 +17,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 FAST := not slow and not browser
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help app setup dev bench-plans bench-neural test check format lint types clean
+.PHONY: help app setup dev bench-plans bench-neural bench-cells test check format lint types clean
 
 help:
 	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +55,8 @@ bench-plans: $(BENCH)/.installed
 
 bench-neural: $(BENCH)/.installed
 	@OMP_NUM_THREADS=1 $$(command -v taskset >/dev/null && echo taskset -c 0) $(BENCH)/bin/python -u benchmarks/neural_steps.py
+bench-cells: $(RUNTIME)
+	@$(BIN)/python -u benchmarks/cells.py
 
 $(BIN)/python:
 	@for p in "$(PYTHON)" python3.11 python3 python; do \

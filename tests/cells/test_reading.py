@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import anndata
 import numpy as np
 import pytest
 
@@ -93,6 +94,16 @@ def test_cells_on_disk_give_the_same_study(settings, tmp_path, store, monkeypatc
         assert min(np.abs(a - b).max(), np.abs(a + b).max()) < 2e-3  # float32, and eigenvalues of noise lie close together
     assert np.allclose(backed.expression(["Ins1", "Gcg"]), whole.expression(["Ins1", "Gcg"]), atol=1e-6)
     assert np.allclose(backed.cells("target").X.toarray(), whole.cells("target").X.toarray(), atol=1e-6)
+
+
+def test_backed_anndata_are_prepared_from_their_file(tmp_path, store):
+    backed = anndata.read_h5ad(files.h5ad(tmp_path), backed="r")
+    backed.obs["half"] = np.repeat(["a", "b"], 30)
+    study = cells.prepare(backed, time="half", pcs=3)
+    whole = backed.to_memory()
+    assert np.allclose(np.abs(study.points), np.abs(cells.prepare(whole, time="half", pcs=3).points), atol=2e-3)
+    assert study.origin["dataset"] == "cells-study"
+    backed.file.close()
 
 
 def test_a_look_says_what_is_likely_meant(tmp_path):

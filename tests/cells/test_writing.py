@@ -65,7 +65,7 @@ def test_other_keys_and_tables(tmp_path):
     assert {"second_scaling", "second_high"} <= set(back.obs)
     assert {"X_pca_second", "velocity_pca_second"} <= set(back.obsm)
     table = cells.cells_table(outcome, mapped=True)
-    assert table.shape == (40, 1 + 2 + 3 + 1 + 30)
+    assert table.shape == (40, 1 + 2 + 3 + 1 + study.d)
     assert np.allclose(table["true_growth"], study.truth["growth"])
     assert list(table.index) == list(study.adata.obs_names[study.source])
     balanced = cells.Outcome(study, study.y)

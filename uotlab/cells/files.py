@@ -43,6 +43,14 @@ def prepared_file(path: Path, how: Preparation, progress: Progress, about: About
     return replace(study, origin=origin_of(key))
 
 
+def prepared_backed(adata: Any, how: Preparation, progress: Progress, about: About) -> Study:
+    """The Study of an AnnData whose X is in a file; kept by the file's hash, its obs and the settings."""
+    place = Path(getattr(adata.X, "group", adata.X).file.filename)
+    key = key_of("backed", file_digest(place), getattr(adata.X, "group", adata.X).name, _digest_of_table(adata.obs), how.model_dump())
+    study = kept(key) or keep_prepared(adata, how, progress, about, key)
+    return replace(study, origin=origin_of(key))
+
+
 def keep_prepared(adata: Any, how: Preparation, progress: Progress, about: About, key: str) -> Study:
     """Prepare cells, in memory or on disk wherever their X is, and keep the study under a key."""
     if stays_on_disk(adata.X):

@@ -94,6 +94,10 @@ def prepare(
         return prepared_file(Path(data), how, progress or quiet, about, {"obs": obs, "transpose": transpose, "labels": labels})
     if type(data).__name__ != "AnnData":
         raise InputError(f"prepare takes an AnnData or the path of a file; it got {type(data).__name__}.")
+    from uotlab.cells.files import prepared_backed, stays_on_disk
+
+    if stays_on_disk(data.X):
+        return prepared_backed(data, how, progress or quiet, about or About())
     return prepared(data, how, progress or quiet, about or About())
 
 
