@@ -29,7 +29,7 @@ from uotlab import cells
 Row = tuple[str, str, str]
 HELD = {"rho1": 0.95, "rho2": math.inf}
 #: settings for training with the target held, where a method's defaults do not settle
-NEURAL: dict[str, dict] = {"uotm": {"steps": 2000}, "ubgan": {"steps": 2000}, "uotfm": {"steps": 2000}}
+NEURAL: dict[str, dict] = {"uotm": {"steps": 2000, "r1": 10.0}, "ubgan": {"steps": 2000, "width": 32, "depth": 1}, "uotfm": {"steps": 2000}}
 
 
 def shown(values: list[float]) -> str:

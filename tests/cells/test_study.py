@@ -1,5 +1,6 @@
 """Studies: the registry's cells, what a Problem and a Study share, the store, and outcomes."""
 
+import os
 from pathlib import Path
 
 import anndata
@@ -91,6 +92,20 @@ def test_kept_studies_are_datasets(store):
     (store / "cells" / key / "light.npz").write_bytes(b"PK")
     with pytest.raises(InputError, match="damaged"):
         uotlab.load("cells-study", digest=key)
+
+
+def test_what_a_dataset_makes_again_is_not_kept_for_ever(store, monkeypatch):
+    own = cells.keep(study("dentate-gyrus"))
+    monkeypatch.setattr("uotlab.cells.kept.prune.__defaults__", (2,))
+    half = store / "cells" / ".half.part"
+    half.mkdir()
+    os.utime(half, (0, 0))
+    for seed in range(4):
+        cells.load("zebrafish-simulated", n=20, seed=seed, pcs=2, genes=200)
+    assert kept(own) is not None
+    assert not half.exists()
+    folders = [f for f in (store / "cells").iterdir() if f.is_dir()]
+    assert len(folders) == 1 + 3  # one's own, two, and the one that was made after those were counted
 
 
 def test_unknown_names_get_a_sentence():

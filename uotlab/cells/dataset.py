@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from uotlab.cells.files import keep_prepared
-from uotlab.cells.kept import file_digest, kept, key_of
+from uotlab.cells.kept import file_digest, kept, key_of, mark_made, prune
 from uotlab.cells.preparation import Preparation, quiet
 from uotlab.cells.study import About, Study
 from uotlab.data.base import Dataset
@@ -40,6 +40,7 @@ class CellDataset(Dataset):
         drawn = [n, seed] if self.sized else []
         key = key_of("dataset", self.name, self.model_dump(), self.content(), drawn)
         study = kept(key) or self._prepared(n, seed, key)
+        mark_made(key)
         origin = {"dataset": self.name, "n": n, "seed": seed, "params": self.model_dump(exclude_defaults=True)}
         return replace(study.subsample(n, seed), origin=origin)
 
@@ -48,6 +49,7 @@ class CellDataset(Dataset):
 
     def _prepared(self, n: int, seed: int, key: str) -> Study:
         adata, about, settings = self.cells(n, seed)
+        prune()
         return keep_prepared(adata, make_model(Preparation, {"pcs": self.pcs} | settings), quiet, about, key)
 
 

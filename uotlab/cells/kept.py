@@ -8,7 +8,9 @@ import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from uotlab.errors import InputError
 from uotlab.paths import store_dir
 
 FORMAT = 2  #: of what is kept and how it is prepared: another number makes all anew
+MADE, MOST_MADE, DAY = "made", 100, 86_400.0
 BACKED = 128 * 2**20  #: bytes of a .h5ad from which on it is read bit by bit
 
 
@@ -90,6 +93,23 @@ def kept(key: str, origin: Mapping[str, Any] | None = None) -> Study | None:
         columns[str(name)] = Column(arrays[f"values{i}"], None if names is None else tuple(str(v) for v in names))
     about |= {k: tuple(about.get(k, ())) for k in ("notes", "steps", "axes")}
     return Study(arrays["points"], columns, arrays["source"], arrays["target"], About(**about), place / "cells.h5ad", origin)
+
+
+def prune(most: int = MOST_MADE) -> None:
+    """Delete the oldest of the studies that their dataset can make again, and what a process that died left half written."""
+    folder = store_dir() / "cells"
+    made = sorted(folder.glob(f"*/{MADE}"), key=lambda mark: mark.stat().st_mtime)
+    for mark in made[: max(len(made) - most, 0)]:
+        shutil.rmtree(mark.parent, ignore_errors=True)
+    for part in folder.glob(".*.part"):
+        if time.time() - part.stat().st_mtime > DAY:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def mark_made(key: str) -> None:
+    """Say that a dataset can make this study again, and when it was last used."""
+    with suppress(OSError):
+        (folder_of(key) / MADE).touch()
 
 
 def open_cells(path: Path) -> Any:
