@@ -3,6 +3,7 @@
 # make bench-plans  plan solvers beside POT, ott-jax and geomloss, which it installs into .venv-bench (an hour, by hand)
 # make bench-neural  a training step beside torchcfm and ott-jax, on one core (a quarter of an hour, by hand)
 # make bench-cells  growth against the truth, real cells, memory and time (half an hour, by hand)
+# make bench-barycenters  learned barycenters beside the paper's table and a plain loop (half an hour, by hand)
 # make app PORT=8502 for another port; PYTHON=/path/to/python3.11 for an interpreter that is not found by itself
 
 PORT ?= 8501
@@ -17,7 +18,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 FAST := not slow and not browser
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help app setup dev bench-plans bench-neural bench-cells test check format lint types clean
+.PHONY: help app setup dev bench-plans bench-neural bench-cells bench-barycenters test check format lint types clean
 
 help:
 	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +58,9 @@ bench-neural: $(BENCH)/.installed
 	@OMP_NUM_THREADS=1 $$(command -v taskset >/dev/null && echo taskset -c 0) $(BENCH)/bin/python -u benchmarks/neural_steps.py
 bench-cells: $(RUNTIME)
 	@$(BIN)/python -u benchmarks/cells.py
+
+bench-barycenters: $(DEV)
+	@$(BIN)/python -u benchmarks/barycenters.py
 
 $(BIN)/python:
 	@for p in "$(PYTHON)" python3.11 python3 python; do \

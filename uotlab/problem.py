@@ -109,7 +109,7 @@ class Measure:
     def take(self, rows: Tensor) -> Tensor:
         """Points of the given row numbers, (k,) -> (k, d) float32."""
         if isinstance(self.points, np.ndarray) and not isinstance(self.points, np.memmap):
-            return self._tensor[rows]
+            return self._tensor.index_select(0, rows)
         return torch.from_numpy(np.asarray(self.points[rows.numpy()], dtype=np.float32))
 
     def sample(self, n: int, rng: torch.Generator) -> Tensor:

@@ -27,13 +27,18 @@ def adam(net: nn.Module, lr: float, betas: tuple[float, float] = (0.9, 0.999)) -
 
 def descend(loss: Tensor, net: nn.Module, optimiser: torch.optim.Optimizer, *, clip: float | None = None, keep_graph: bool = False) -> None:
     """One optimiser step on `net` alone: gradients of other nets in the graph are never formed."""
+    set_grads(loss, net, keep_graph=keep_graph)
+    if clip is not None:
+        nn.utils.clip_grad_norm_(net.parameters(), clip)
+    optimiser.step()
+
+
+def set_grads(loss: Tensor, net: nn.Module, *, keep_graph: bool = False) -> None:
+    """The gradients of `net` alone, for players who move at the same time."""
     params = parameters_of(net)
     grads = torch.autograd.grad(loss, params, retain_graph=keep_graph)
     for p, grad in zip(params, grads, strict=True):
         p.grad = grad
-    if clip is not None:
-        nn.utils.clip_grad_norm_(params, clip)
-    optimiser.step()
 
 
 def decayed(lr: float, step: int, half: int) -> float:
