@@ -1,4 +1,4 @@
-"""Panels of the robust barycenter paper that need no barycenter network: its reference, its baseline, its data.
+"""Panels of the robust barycenter paper: its barycenters, its reference, its baseline, its data.
 
 For two measures the barycenter lies half way along the unbalanced plan between them.
 Reference: gazdieva2025robust, Figures 1 to 3.
@@ -114,3 +114,20 @@ class Outliers(Gazdieva):
     run = RunSpec(method="uotm", dataset="outlier-mixture", params={"rho1": 0.2, "rho2": 0.2}, steps=2500)
     view = "map"
     order = 74
+
+
+@RECIPES.register("gazdieva-1d")
+class Learned(Gazdieva):
+    """U-NOTB on the spiral."""
+
+    title = "A spiral and eight blobs: the learned barycenter"
+    figure = "Figure 1d"
+    picture = "The barycenter of the spiral, which is kept whole, and the eight blobs, which may be left in part, as U-NOTB learns it."
+    look = (
+        "The barycenter is a spiral torn into pieces, each half way to a blob. "
+        "Compare it with the discrete answer: the error against it is among the numbers."
+    )
+    topics = ("barycenters", "shapes")
+    run = RunSpec(method="unotb", dataset="spiral-to-8gaussians", params={"divergence1": "balanced", "tau2": 5.0}, steps=1500)
+    view = "barycenter-samples"
+    order = 75
