@@ -116,7 +116,7 @@ class UNOTB(Method):
     reference = "gazdieva2025robust"
     convention = "divergence-weight"
     relaxed: ClassVar[tuple[bool, ...]] = (True,) * MOST
-    default_steps: ClassVar[int] = 2000
+    default_steps: ClassVar[int] = 4000
     losses: ClassVar[tuple[Any, ...]] = (barycenter_potential_loss, barycenter_map_loss)
 
     weights: str = Field("", max_length=200, description="Weights lambda of the marginals, such as 0.5,0.3,0.2; empty is equal weights")

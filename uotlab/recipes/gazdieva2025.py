@@ -116,12 +116,12 @@ class Outliers(Gazdieva):
     order = 74
 
 
-@RECIPES.register("gazdieva-1d")
+@RECIPES.register("gazdieva-1e")
 class Learned(Gazdieva):
     """U-NOTB on the spiral."""
 
     title = "A spiral and eight blobs: the learned barycenter"
-    figure = "Figure 1d"
+    figure = "Figure 1e"
     picture = "The barycenter of the spiral, which is kept whole, and the eight blobs, which may be left in part, as U-NOTB learns it."
     look = (
         "The barycenter is a spiral torn into pieces, each half way to a blob. "
@@ -131,3 +131,20 @@ class Learned(Gazdieva):
     run = RunSpec(method="unotb", dataset="spiral-to-8gaussians", params={"divergence1": "balanced", "tau2": 5.0}, steps=1500)
     view = "barycenter-samples"
     order = 75
+
+
+@RECIPES.register("gazdieva-2c")
+class ClassesLearned(Gazdieva):
+    """U-NOTB on unequal classes."""
+
+    title = "Unequal classes: the learned robust barycenter"
+    figure = "Figure 2b"
+    picture = "At τ = 1 the barycenter has a mode between the two upper classes and one between the two lower ones, and none in the middle."
+    look = (
+        "Two modes, one above and one below, and none in the middle, where no class is. "
+        "Raise τ to 200 and a third appears there, as in the balanced barycenter."
+    )
+    topics = ("barycenters", "class shares")
+    run = RunSpec(method="unotb", dataset="class-imbalance", params={"tau": 1.0}, steps=1000)
+    view = "barycenter-samples"
+    order = 76
