@@ -25,7 +25,7 @@ Row = tuple[str, str, str, str]
 POINTS, COMPARED = 3000, 2000  #: points a side of the reference, and of those the ones whose W2 is computed
 TAU = 5.0
 WANTED = {"spiral-to-8gaussians": (0.25, 0.12), "moons-to-spiral": (0.52, 0.81)}
-BASELINES = {"UOTM's map, half way": "uotm", "OTM of unbalanced mini-batches, half way": "uototm"}
+BASELINES = {"UOTM's map, half way": "uotm", "OTM of unbalanced mini-batches, half way": "otmuot"}
 
 
 def spread(values: Sequence[float], form: str = ".3f") -> str:

@@ -16,8 +16,8 @@ from uotlab.nets.training import decayed, descend, ema_update, set_lr
 from uotlab.penalty import Penalty
 
 
-@METHODS.register("uototm")
-class UOTOTM(Rebalanced, OTM):
+@METHODS.register("otmuot")
+class OTMUOT(Rebalanced, OTM):
     """OTM with unbalanced mini-batch sampling."""
 
     title, order = "UOT-OTM", 4
