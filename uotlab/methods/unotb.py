@@ -137,8 +137,8 @@ class UNOTB(Method):
     map_steps: int = Field(3, ge=1, le=50, description="Map steps for each potential step")
     lr: float = Field(2e-3, gt=0, le=1, description="Learning rate at the start")
     lr_half: int = Field(1000, ge=1, description="Steps after which the learning rate has fallen to 0.71 of its start (as 1/sqrt)")
-    beta1: float = Field(0.9, ge=0, lt=1, description="Adam's first moment decay")
-    beta2: float = Field(0.999, ge=0, lt=1, description="Adam's second moment decay")
+    beta1: float = Field(0.5, ge=0, lt=1, description="Adam's first moment decay")
+    beta2: float = Field(0.9, ge=0, lt=1, description="Adam's second moment decay")
     ema: float = Field(0.998, ge=0, lt=1, description="Decay of the moving average that is shown and evaluated; 0 is none")
 
     @field_validator("weights")
