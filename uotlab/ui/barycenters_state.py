@@ -14,6 +14,7 @@ from uotlab.parameters import make_model, value_of_text
 from uotlab.plans.barycenters.base import BARYCENTERS
 from uotlab.plans.barycenters.given import simplex
 from uotlab.recipes.base import recipes_of
+from uotlab.ui.barycenters_link import KIND
 from uotlab.ui.state import tell
 
 Kind = Literal["densities", "images", "clouds", "rows"]
@@ -184,4 +185,6 @@ def _numbers(text: str) -> tuple[float, ...]:
         raise InputError(f"Numbers are written with commas between them; it is '{short(text)}'.") from None
 
 
-RECIPES: Mapping[str, Setup] = {recipe.title: _read(recipe.query) for recipe in recipes_of("barycenters")}
+RECIPES: Mapping[str, Setup] = {
+    recipe.title: _read(recipe.query) for recipe in recipes_of("barycenters") if recipe.query.get("kind") != KIND
+}

@@ -25,24 +25,25 @@ class Sheet {
     this.send = send;
     if (this.moving) return;
     const { width, height } = data;
+    this.unit = width / 4; // signs are as large on a wider sheet
     this.svg.setAttribute("viewBox", `${-width} ${-height} ${2 * width} ${2 * height}`);
     this.svg.replaceChildren();
     for (let v = -Math.floor(width); v <= width; v++) {
       make("line", { x1: v, x2: v, y1: -height, y2: height, class: v ? "grid" : "zero" }, this.svg);
-      if (v) make("text", { x: v + 0.04, y: height - 0.06 }, this.svg, v);
+      if (v) make("text", { x: v + 0.04, y: height - 0.06, "font-size": this.unit * 0.16 }, this.svg, v);
     }
     for (let v = -Math.floor(height); v <= height; v++) {
       make("line", { y1: v, y2: v, x1: -width, x2: width, class: v ? "grid" : "zero" }, this.svg);
-      if (v) make("text", { x: 0.04 - width, y: -v - 0.04 }, this.svg, v);
+      if (v) make("text", { x: 0.04 - width, y: -v - 0.04, "font-size": this.unit * 0.16 }, this.svg, v);
     }
-    for (const side of ["source", "target"]) data[side].forEach((point, i) => this.dot(side, i, point));
+    for (const side of data.sides) side.points.forEach((point, i) => this.dot(side, i, point));
   }
 
-  dot(side, i, [x, y, mass]) {
-    const r = 0.085 * Math.sqrt(Math.min(Math.max(mass, 0.1), 9));
-    const node = make("circle", { cx: x, cy: -y, r, class: side }, this.svg);
-    Object.assign(node.dataset, { side, i });
-    make("title", {}, node, `${side} ${i + 1}: ${x}, ${y}, mass ${mass}`);
+  dot({ name, color }, i, [x, y, mass]) {
+    const r = 0.085 * this.unit * Math.sqrt(Math.min(Math.max(mass, 0.1), 9));
+    const node = make("circle", { cx: x, cy: -y, r, fill: color }, this.svg);
+    Object.assign(node.dataset, { side: name, i });
+    make("title", {}, node, `${name} ${i + 1}: ${x}, ${y}, mass ${mass}`);
     return node;
   }
 
@@ -62,7 +63,9 @@ class Sheet {
     const [x, y] = this.at(event);
     const { side, mass } = this.data;
     // drawn at once; the server's answer draws it again with its number
-    this.dot(side, this.data[side].length, [x, y, mass]);
+    const to = this.data.sides.find(({ name }) => name === side);
+    if (!to) return;
+    this.dot(to, to.points.length, [x, y, mass]);
     this.send({ act: "add", side, x, y, mass });
   }
 

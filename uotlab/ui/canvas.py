@@ -7,7 +7,10 @@ from typing import Any
 
 import streamlit as st
 
+from uotlab.views.base import SOURCE, TARGET
+
 HERE = Path(__file__).parent
+COLORS = {"source": SOURCE, "target": TARGET}
 HTML = '<div class="uot-canvas"><svg role="img" aria-label="Sheet: click to add points, drag to move, double click to remove"></svg></div>'
 
 
@@ -20,27 +23,29 @@ _component = st.components.v2.component("uotlab_canvas", html=HTML, css=_text("c
 
 
 def canvas(
-    source: Sequence[Sequence[float]],
-    target: Sequence[Sequence[float]],
+    sides: Mapping[str, Sequence[Sequence[float]]],
     *,
     side: str,
     mass: float,
     key: str,
     on_event: Callable[[Mapping[str, Any]], None],
+    colors: Mapping[str, str] = COLORS,
     width: float = 4.0,
     height: float = 2.5,
 ) -> None:
-    """The sheet from -width to width and -height to height with points (x, y, mass) of both sides.
+    """The sheet from -width to width and -height to height with the points (x, y, mass) of each side, in its colour.
 
     Args:
         side, mass: what a click adds.
         on_event: called with {"act": "add" | "move" | "remove", "side", "i", "x", "y", "mass"} before the script runs again.
     """
-    data = {"source": [list(p) for p in source], "target": [list(p) for p in target], "side": side, "mass": mass}
+    data = {"sides": [{"name": name, "color": colors[name], "points": [list(p) for p in rows]} for name, rows in sides.items()]}
 
     def answer() -> None:
         event = getattr(st.session_state.get(key), "event", None)
         if isinstance(event, Mapping):
             on_event(event)
 
-    _component(key=key, data={**data, "width": width, "height": height}, height="content", on_event_change=answer)
+    _component(
+        key=key, data={**data, "side": side, "mass": mass, "width": width, "height": height}, height="content", on_event_change=answer
+    )

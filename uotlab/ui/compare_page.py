@@ -227,14 +227,21 @@ def _remember_view() -> None:
     st.query_params["view"] = st.session_state["compare_view"]
 
 
-def side_by_side(runs: Sequence[Compared], view: str, key: str, height: int | None = None) -> None:
-    """One picture of every run in panels with linked zoom, and the picture's options."""
+def side_by_side(runs: Sequence[Compared], view: str, key: str, height: int | None = None, *, columns: int = 0, menus: bool = True) -> None:
+    """One picture of every run in panels with linked zoom.
+
+    Args:
+        columns: panels in a row; 0 is as many as suit.
+        menus: whether to show the picture's options; without them they are as a picture with menus has left them.
+    """
     count = sum(run.job.snapshot is None or VIEWS[view]().applies(shown_of(run)) for run in runs)
     first = next((arrays for run in runs if VIEWS[view]().applies(arrays := shown_of(run))), {})
-    options = view_options(view, first, key=f"{key}-options")
-    picture = gather(_key(runs, view, json.dumps(options)), lambda: SidePicture(runs, view, options))
+    options = view_options(view, first, key=f"{key}-options") if menus else st.session_state.get(f"options {view}", {})
+    st.session_state[f"options {view}"] = options
+    picture = gather(_key(runs, view, json.dumps(options), str(columns)), lambda: SidePicture(runs, view, options, columns))
     live(picture, "compare-pictures", key=key, height=height or _height(count), state="still", views=("compare-pictures",))
-    st.caption(VIEWS[view].summary)
+    if menus:
+        st.caption(VIEWS[view].summary)
 
 
 def _maps(runs: Sequence[Compared]) -> None:

@@ -65,12 +65,13 @@ class MapsPicture(CurvesPicture):
 class SidePicture(CurvesPicture):
     """Any picture of a single run, of every run that has it."""
 
-    def __init__(self, runs: Sequence[Compared], view: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, runs: Sequence[Compared], view: str, options: Mapping[str, Any], columns: int = 0) -> None:
         super().__init__(runs, "")
-        self.view, self.options = view, json.dumps(dict(options))
+        self.view, self.options, self.columns = view, json.dumps(dict(options)), columns
 
     def arrays(self) -> dict[str, np.ndarray]:
         found = base(self.runs) | {"names/compare/view": np.array([self.view, self.options])}
+        found |= {"compare/columns": np.array([self.columns], np.int32)} if self.columns else {}
         for k, run in enumerate(self.runs):
             found |= {f"compare/{k}/{name}": thinned(values) for name, values in shown_of(run).items()}
         return found

@@ -27,7 +27,7 @@ OWN_WIDGETS = ("divergence1", "divergence2", "rho1", "rho2", "tau1", "tau2", "co
 def configure(spec: RunSpec, offered: Collection[str] = ()) -> RunSpec:
     """Draw the side panel, starting from `spec`, and return what it says now. `offered`: the datasets to choose from, all if empty."""
     st.subheader("Data")
-    dataset, n, data = _data(spec, offered or DATASETS)
+    dataset, n, data = data_fields(spec, offered or DATASETS)
     st.subheader("Method")
     method = choice("Method", METHODS, spec.method, "w.method", lambda name: METHODS[name].title, hidden=True)
     cls = METHODS[method]
@@ -51,7 +51,7 @@ def configure(spec: RunSpec, offered: Collection[str] = ()) -> RunSpec:
     )
     start_with("w.seed", spec.seed)
     seed = right.number_input("Seed", 0, 2**31 - 1, step=1, key="w.seed", help="Equal settings and an equal seed give equal numbers.")
-    device = _device(spec.device)
+    device = device_field(spec.device)
     params |= form(cls, kept, f"m.{method}", skip=OWN_WIDGETS, advanced="More settings of the method")
     if any(cls.relaxed):
         base = RunSpec(method=method, dataset=dataset, n=n, data=data, params=params)
@@ -64,18 +64,24 @@ def configure(spec: RunSpec, offered: Collection[str] = ()) -> RunSpec:
     )  # fmt: skip
 
 
-def _data(spec: RunSpec, offered: Iterable[str]) -> tuple[str, int | None, dict[str, Any]]:
+def data_fields(
+    spec: RunSpec, offered: Iterable[str] = DATASETS, start: str = "", skip: Collection[str] = ()
+) -> tuple[str, int | None, dict[str, Any]]:
+    """Widgets of the data, their keys beginning with `start`, without the fields in `skip`: dataset, points a side, its fields."""
     dataset = choice(
-        "Problem", offered, spec.dataset or "", "w.data", lambda name: f"{DATASETS[name].group} · {DATASETS[name].title}", hidden=True
-    )
+        "Problem", offered, spec.dataset or "", f"{start}w.data", lambda name: f"{DATASETS[name].group} · {DATASETS[name].title}",
+        hidden=True,
+    )  # fmt: skip
     cls = DATASETS[dataset]
     st.caption(cls.summary)
     same = dataset == spec.dataset
-    start_with(f"w.n.{dataset}", spec.n if same and spec.n else cls.default_n)
+    start_with(f"{start}w.n.{dataset}", spec.n if same and spec.n else cls.default_n)
     n = st.number_input(
-        "Points a side", 2, 10_000_000, step=500, key=f"w.n.{dataset}", help="How many points of the source and of the target are drawn."
+        "Points a side", 2, 10_000_000, step=500, key=f"{start}w.n.{dataset}", help="How many points of each measure are drawn."
     )
-    data = form(cls, spec.data if same else {}, f"d.{dataset}", advanced="Shape of the data") if cls.model_fields else {}
+    data: dict[str, Any] = {}
+    if cls.model_fields:
+        data = form(cls, spec.data if same else {}, f"{start}d.{dataset}", skip=skip, advanced="Shape of the data")
     return dataset, None if n == cls.default_n else int(n), data
 
 
@@ -101,12 +107,13 @@ def _divergences(cls: Any, kept: dict[str, Any]) -> dict[str, str]:
     return answers
 
 
-def _device(now: str) -> str:
+def device_field(now: str, start: str = "") -> str:
+    """The choice of a device where there is more than one."""
     found = devices()
     if len(found) == 1 and now in ("auto", *found):
         return now
     names = ["auto", *found]
-    return choice("Device", names, now, "w.device", lambda name: found[name]["title"] if name in found else "Fastest there is")
+    return choice("Device", names, now, f"{start}w.device", lambda name: found[name]["title"] if name in found else "Fastest there is")
 
 
 # ---- what is measured on the data ----------------------------------------------------------------

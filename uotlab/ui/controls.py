@@ -13,11 +13,13 @@ from uotlab.engine.spec import RunSpec
 from uotlab.errors import InputError
 from uotlab.ui import state
 from uotlab.ui.state import owner, tell
+from uotlab.ui.together import Together
 
 SPEEDS: dict[str, float | None] = {"Full speed": None, "50 steps/s": 50, "10 steps/s": 10, "3 steps/s": 3, "1 step/s": 1}
 SHOWN = {"1,000 points": 1000, "3,000 points": 3000, "10,000 points": 10_000}
 SETTLE_SECONDS = 0.5
 ACTIVE = ("queued", "running")
+Watched = Job | Together  #: what the buttons speak to
 
 
 def current_job() -> Job | None:
@@ -69,16 +71,19 @@ def _resolved(spec: RunSpec) -> Any:
     return method, spec.dataset, spec.n, spec.data, spec.steps or method.default_steps, spec.seed, spec.device
 
 
-def controls(job: Job | None, spec: RunSpec) -> None:
-    """The row of buttons for the job's present state."""
+def controls(
+    job: Watched | None, spec: RunSpec, start: Callable[[RunSpec], None] | None = None, clear: Callable[[], None] | None = None
+) -> None:  # fmt: skip
+    """The row of buttons for the job's present state; `start` and `clear` stand in for the lab's own `train` and `reset`."""
+    begin = start or train
     with st.container(horizontal=True, key="controls", vertical_alignment="center", gap="small"):
         now = job.state if job is not None else None
         if job is None:
-            _button("Play", "play", "play_arrow", lambda: train(spec), shortcut="P", type="primary")
+            _button("Play", "play", "play_arrow", lambda: begin(spec), shortcut="P", type="primary")
         elif now in ACTIVE:
             _button("Pause", "play", "pause", lambda: settled(job, job.pause), shortcut="P", type="primary")
         elif now == "done":
-            _button("Play again", "play", "replay", lambda: train(spec), shortcut="P", type="primary")
+            _button("Play again", "play", "replay", lambda: begin(spec), shortcut="P", type="primary")
         else:
             _button("Resume", "play", "play_arrow", job.resume, shortcut="P", type="primary")
         if job is not None:
@@ -104,7 +109,7 @@ def controls(job: Job | None, spec: RunSpec) -> None:
                 "Reset",
                 "reset",
                 "restart_alt",
-                lambda: reset(job),
+                clear or (lambda: reset(job)),  # type: ignore[arg-type]  # the lab's is a Job
                 shortcut="0",
                 help="Clear the picture; the run stays under Runs",
             )
@@ -125,7 +130,7 @@ def train(spec: RunSpec) -> None:
     st.session_state.pop("undo_job", None)
 
 
-def settled(job: Job, act: Callable[[], None]) -> None:
+def settled(job: Watched, act: Callable[[], None]) -> None:
     """Act, and wait a moment for the job to come to rest, so that the buttons drawn next are the right ones."""
     act()
     job.wait(SETTLE_SECONDS)
@@ -160,10 +165,13 @@ def undo_reset() -> None:
         _button("Bring it back", "undo", "undo", back, type="tertiary")
 
 
-def offer(job: Job | None, spec: RunSpec) -> None:
-    """When the settings have changed since the run began: train with them."""
+def offer(
+    job: Job | None, spec: RunSpec, start: Callable[[RunSpec], None] | None = None, back: Callable[[RunSpec], None] = state.replace
+) -> None:  # fmt: skip
+    """When the settings have changed since the run began: train with them, by `start`, or take the run's own, by `back`."""
     if job is None or job.spec.dataset is None or same_run(job.spec, spec):
         return
+    begin = start or train
     going = job.state in (*ACTIVE, "paused")
     with st.container(horizontal=True, vertical_alignment="center", border=True, key="offer-row"):
         st.markdown(
@@ -176,22 +184,22 @@ def offer(job: Job | None, spec: RunSpec) -> None:
             "Stop it and train with these" if going else "Train with these settings",
             "retrain",
             "play_arrow",
-            lambda: train(spec),
+            lambda: begin(spec),
             type="primary" if not going else "secondary",
         )
         if st.button("Back to its settings", key="unchange", icon=":material/undo:", type="tertiary"):
-            state.replace(job.spec)
+            back(job.spec)
             st.rerun()  # the whole page: a callback would redraw this part only and leave the side panel as it was
 
 
-def _extend(job: Job) -> None:
+def _extend(job: Watched) -> None:
     with st.popover("More steps", icon=":material/add:", disabled=job.state in ("failed", "interrupted")):
         state.start_with("extend_by", 1000)
         n = st.number_input("Steps to add", 1, 10_000_000, step=500, key="extend_by")
         _button("Add them", "extend", "add", lambda: job.extend(int(n)), help="A finished run goes on at once")
 
 
-def _speed(job: Job | None) -> None:
+def _speed(job: Watched | None) -> None:
     state.start_with("speed", next((k for k, v in SPEEDS.items() if job is not None and v == job.control.max_rate), "Full speed"))
 
     def changed() -> None:
@@ -209,7 +217,7 @@ def _speed(job: Job | None) -> None:
     )
 
 
-def _shown(job: Job | None, spec: RunSpec) -> None:
+def _shown(job: Watched | None, spec: RunSpec) -> None:
     """How many points move in the picture; not offered where there are no more than the fewest."""
     n = spec.n or (DATASETS[spec.dataset].default_n if spec.dataset is not None and spec.dataset in DATASETS else 0)
     choices = [name for name, most in SHOWN.items() if most == min(SHOWN.values()) or n >= most]

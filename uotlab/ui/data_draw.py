@@ -47,7 +47,7 @@ def draw() -> None:
             mass = st.number_input("with mass", 0.1, 100.0, 1.0, step=0.5, key="draw_mass", width=130)
             st.button("Undo", icon=":material/undo:", on_click=undo, disabled=not state.get("draw_past"), key="draw_undo")
             st.button("Clear", icon=":material/delete_sweep:", on_click=clear, key="draw_clear")
-        canvas(rows["source"], rows["target"], side=side, mass=mass, key="draw_canvas", on_event=happened)
+        canvas(rows, side=side, mass=mass, key="draw_canvas", on_event=happened)
         st.caption("Click to add a point, drag to move it, double click to remove it.")
     with right:
         st.selectbox("Start from", list(TEMPLATES), index=None, placeholder="a template", key="draw_template", on_change=_take_template)
@@ -147,10 +147,15 @@ def _take_template() -> None:
 
 def happened(event: Mapping[str, Any]) -> None:
     """One click, drag or removal on the sheet; anything that makes no sense is left out."""
-    side, act = event.get("side"), event.get("act")
-    if side not in SIDES:
-        return
-    rows = rows_of(st.session_state[f"draw_{side}"])
+    side = event.get("side")
+    rows = edited(rows_of(st.session_state[f"draw_{side}"]), event) if side in SIDES else None
+    if rows is not None:
+        change({str(side): rows})
+
+
+def edited(rows: Rows, event: Mapping[str, Any]) -> Rows | None:
+    """The points after one click, drag or removal; None where that makes no sense."""
+    act, rows = event.get("act"), list(rows)
     at = i if isinstance(i := event.get("i"), int) and 0 <= i < len(rows) else None
     numbers = [event.get(k) for k in ("x", "y")]
     placed = all(isinstance(v, int | float) and math.isfinite(v) and abs(v) <= FARTHEST for v in numbers)
@@ -163,5 +168,5 @@ def happened(event: Mapping[str, Any]) -> None:
     elif act == "remove" and at is not None:
         del rows[at]
     else:
-        return
-    change({side: rows})
+        return None
+    return rows

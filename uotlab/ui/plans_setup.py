@@ -75,7 +75,7 @@ def sheet() -> None:
             st.button("Undo", icon=":material/undo:", on_click=undo, disabled=not st.session_state.get("draw_past"), key="q.undo")
             st.button("Clear", icon=":material/delete_sweep:", on_click=clear, key="q.clear")
         with st.container(width=SHEET):
-            canvas(rows["source"], rows["target"], side=side or "source", mass=mass, key="q_canvas", on_event=happened)
+            canvas(rows, side=side or "source", mass=mass, key="q_canvas", on_event=happened)
         st.caption("Click to add a point, drag to move it, double click to remove it.")
 
 

@@ -16,6 +16,7 @@ from uotlab.engine.runner import engine
 from uotlab.engine.store import Record
 from uotlab.errors import InputError
 from uotlab.methods.base import METHODS
+from uotlab.ui.barycenters_link import barycenter_link, learners
 from uotlab.ui.compare_link import compare_link
 from uotlab.ui.open_lab import lab_link
 from uotlab.ui.plain import plain
@@ -195,6 +196,8 @@ def _detail(row: Row) -> None:
             st.info("The app ended while this run trained. Resume goes on from its last checkpoint.", icon=":material/restart_alt:")
         with st.container(horizontal=True, vertical_alignment="center"):
             lab_link("Open in the lab", {"job": record.id})
+            if record.spec.method in learners():
+                barycenter_link("Open in Barycenters", record.id)
             compare_link("Compare", [record.id])
             if row.state in RESUMABLE:
                 st.button("Resume", icon=":material/play_arrow:", key=f"resume_{record.id}", on_click=_resume, args=(record.id,))

@@ -10,6 +10,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 import streamlit as st
 
 from uotlab.engine.spec import RunSpec
+from uotlab.ui.barycenters_link import learners
 from uotlab.ui.state import to_query
 
 
@@ -26,12 +27,12 @@ def python_code(spec: RunSpec) -> str:
     load = [quoted(spec.dataset), *([f"n={spec.n}"] if spec.n else []), f"seed={seed}", *arguments(data)]
     fit = [quoted(spec.method), "problem", *([f"steps={spec.steps}"] if spec.steps else []), f"seed={spec.seed}"]
     fit += ([f"device={quoted(spec.device)}"] if spec.device != "auto" else []) + arguments(params)
+    last = "mapped = fitted.transport(problem.source.points)"
+    if spec.method in learners():
+        last = "samples = fitted.sample_barycenter(2000)"
     imports = "import math\n\nimport uotlab" if "math.inf" in " ".join(fit + load) else "import uotlab"
     return (
-        f"{imports}\n\nproblem = uotlab.load({', '.join(load)})\n"
-        f"fitted = uotlab.fit({', '.join(fit)})\n"
-        "print(fitted.evaluate())\n"
-        "mapped = fitted.transport(problem.source.points)\n"
+        f"{imports}\n\nproblem = uotlab.load({', '.join(load)})\nfitted = uotlab.fit({', '.join(fit)})\nprint(fitted.evaluate())\n{last}\n"
     )
 
 

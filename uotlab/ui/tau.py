@@ -57,7 +57,7 @@ def penalties(cls: type[Method], values: Mapping[str, Any], scale: float, eps: f
             st.session_state["rho.2"] = st.session_state["rho.1"]
     groups = [(tuple(sides), "both sides")] if linked else [((side,), ("source side", "target side")[side - 1]) for side in sides]
     for group, name in groups:
-        _side(group, name, cls, scale, EPS if eps is None else eps)
+        price(tuple(f"rho.{side}" for side in group), name, cls.convention, scale, EPS if eps is None else eps)
     note = f"Here the mean cost is s = {scale:.4g}"
     st.caption(note + (f" and ε = {eps:g}." if eps is not None else f"; this method has no ε, so the exponent is shown for ε = {EPS:g}."))
     return {f"rho{side}": float(st.session_state[f"rho.{side}"]) for side in sides}
@@ -72,29 +72,30 @@ def _given(cls: type[Method], values: Mapping[str, Any], side: int, scale: float
     return float(cls.model_fields[f"rho{side}"].default if rho is None else rho)
 
 
-def _side(group: tuple[int, ...], name: str, cls: type[Method], scale: float, eps: float) -> None:
-    side = group[0]
-    rho = float(st.session_state[f"rho.{side}"])
-    st.session_state[f"rho.{side}.slider"] = nearest(rho)
+def price(keys: tuple[str, ...], name: str, own: Convention, scale: float, eps: float) -> None:
+    """The widgets of one ρ, held in the session under each of `keys`, which move together; `own` is the convention of the paper."""
+    key = keys[0]
+    rho = float(st.session_state[key])
+    st.session_state[f"{key}.slider"] = nearest(rho)
     st.select_slider(
-        f"Price of changing mass ρ, {name}: **{rho_text(rho)}**", RHOS, key=f"rho.{side}.slider", format_func=rho_text,
-        help=HELP, on_change=_moved, args=(group, None, scale, eps),
+        f"Price of changing mass ρ, {name}: **{rho_text(rho)}**", RHOS, key=f"{key}.slider", format_func=rho_text,
+        help=HELP, on_change=_moved, args=(keys, None, scale, eps),
     )  # fmt: skip
     st.caption("The same, as papers write τ")
     for column, (convention, (label, text)) in zip(st.columns(3), NAMES.items(), strict=True):
-        key = f"rho.{side}.{convention}"
+        held = f"{key}.{convention}"
         tau = tau_from_rho(convention, rho, scale, eps)
-        st.session_state[key] = None if math.isinf(tau) else float(f"{tau:.6g}")
-        mark = " ★" if cls.convention == convention else ""
+        st.session_state[held] = None if math.isinf(tau) else float(f"{tau:.6g}")
+        mark = " ★" if own == convention else ""
         column.number_input(
             label + mark, min_value=0.0, max_value=1.0 if convention == "sinkhorn" else 1e9, value=None, step=0.01, format="%.3g",
-            key=key, help=text + (" ★ is the convention of this method's paper." if mark else ""), placeholder="∞",
-            on_change=_moved, args=(group, convention, scale, eps),
+            key=held, help=text + (" ★ is the convention of this method's paper." if mark else ""), placeholder="∞",
+            on_change=_moved, args=(keys, convention, scale, eps),
         )  # fmt: skip
 
 
-def _moved(group: tuple[int, ...], convention: Convention | None, scale: float, eps: float) -> None:
-    value = st.session_state[f"rho.{group[0]}.{convention or 'slider'}"]
+def _moved(keys: tuple[str, ...], convention: Convention | None, scale: float, eps: float) -> None:
+    value = st.session_state[f"{keys[0]}.{convention or 'slider'}"]
     try:
         if convention is None:
             rho = float(value)
@@ -105,8 +106,8 @@ def _moved(group: tuple[int, ...], convention: Convention | None, scale: float, 
     except InputError as error:
         st.session_state["sentence"] = str(error)
         return
-    for side in group:
-        st.session_state[f"rho.{side}"] = min(max(rho, 1e-6), 1e6) if math.isfinite(rho) else math.inf
+    for key in keys:
+        st.session_state[key] = min(max(rho, 1e-6), 1e6) if math.isfinite(rho) else math.inf
 
 
 def nearest(rho: float) -> float:

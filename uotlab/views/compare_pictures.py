@@ -64,10 +64,15 @@ class ComparePicturesView(View):
 
     def layout(self, arrays: Arrays, **_: Any) -> dict[str, Any]:
         count = len(self._panels(arrays))
-        layout = quiet_layout(margin={"l": 40, "r": 12, "t": 58, "b": 40}) | self._placed(arrays, columns_of(count))
+        layout = quiet_layout(margin={"l": 40, "r": 12, "t": 58, "b": 40}) | self._placed(arrays, self._columns(arrays, count))
         layout["legend"] = {**layout["legend"], "y": 1.07}
         narrow = {"rows": count, "layout": self._placed(arrays, 1)}  # on a phone
         return layout | ({"meta": {"narrow": narrow}} if count > 1 else {})
+
+    @staticmethod
+    def _columns(arrays: Arrays, count: int) -> int:
+        """Panels in a row: as `compare/columns` says, else as many as suit."""
+        return int(arrays["compare/columns"][0]) if "compare/columns" in arrays else columns_of(count)
 
     @staticmethod
     def _panels(arrays: Arrays) -> list[tuple[int, View, dict[str, Any]]]:
@@ -148,6 +153,7 @@ def _moved(mark: Mapping[str, Any], numbers: Mapping[str, str], box: Mapping[str
 
 
 def _heading(arrays: Arrays, k: int, box: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
-    color = class_color(int(arrays["compare/color"][k]))
+    """The run's name after a dot in its colour: in the panel colours mean other things."""
     place = {"x": box["x"][0], "y": box["y"][1], "xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom"}
-    return {**place, "text": f"<b>{run_names(arrays)[k][:48]}</b>", "showarrow": False, "font": {"size": 12, "color": color}}
+    dot = f'<span style="color:{class_color(int(arrays["compare/color"][k]))}">●</span>'
+    return {**place, "text": f"{dot} <b>{run_names(arrays)[k][:48]}</b>", "showarrow": False, "font": {"size": 12}}
