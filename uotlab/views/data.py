@@ -17,7 +17,7 @@ class DataView(View):
     title = "Data"
     summary = "The data as they are, not matched yet: source and target. Of images, the source is above and the target below."
     needs = frozenset({"x", "y"})
-    order = 5
+    order = 2
     options: ClassVar[dict[str, Any]] = {"color_by": ("role", "class")}
 
     def applies(self, arrays: Arrays) -> bool:
