@@ -1,11 +1,12 @@
 """The server: `streamlit run app.py`. Heavy imports happen here, once, so that no page and no job waits for them."""
 
 import gc
+import threading
 
 import streamlit as st
 
 import uotlab
-from uotlab.engine.runner import warm_up
+from uotlab.engine.runner import warm_optimisers, warm_up
 from uotlab.ui import plans_bench
 from uotlab.ui.barycenters_route import TASK_ROUTES
 from uotlab.ui.plans_route import PLAN_ROUTES
@@ -14,10 +15,17 @@ from uotlab.ui.routes import ROUTES
 
 __all__ = ["app", "uotlab"]
 
+
+def warm_in_background() -> None:
+    """What no page needs, while the server answers already."""
+    warm_optimisers()
+    # what is alive now stays: the collector need not walk through torch while a job trains
+    gc.freeze()
+
+
 discover()
 warm_up()
+threading.Thread(target=warm_in_background, name="warm-up", daemon=True).start()
 plans_bench.warm_up()
-# what is alive now stays: the collector need not walk through torch while a job trains
-gc.freeze()
 
 app = st.App("uotlab/ui/shell.py", routes=[*ROUTES, *PLAN_ROUTES, *TASK_ROUTES])
