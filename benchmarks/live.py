@@ -94,7 +94,7 @@ def serving() -> tuple[Any, int]:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(Starlette(routes=ROUTES), port=port, log_config=None, access_log=False))
+    server = uvicorn.Server(uvicorn.Config(Starlette(routes=ROUTES), port=port, log_config=None, log_level="warning", access_log=False))
     threading.Thread(target=server.run, daemon=True).start()
     return server, port
 
