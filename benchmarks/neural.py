@@ -3,7 +3,8 @@
     python benchmarks/neural.py [gaussians-2 gaussians-16 spiral 8gaussians outliers spot] [--methods uotm ...] [--seeds 3] [--workers 2]
 
 gaussians-D: unbalanced Gaussians in D dimensions, masses 1 and 1.4, rho = 1; gaps of the objective and of the semi-dual value to the
-closed form in %, and the map's error as a share of its image's spread. spiral, 8gaussians: W2 of the re-weighted image to the re-weighted
+closed form in %, and the map's error as a share of its image's spread. In 16-D 100,000 points are trained on: the usual 4000 leave 9.6% of
+the value to any learner, the closed form of their own moments included. spiral, 8gaussians: W2 of the re-weighted image to the re-weighted
 target over the distance of two samples of that target, and the map's error beside it, whose own floor is given. outliers: share of mass
 sent to the 1% of outliers at -8, weighted by xi, of each method and of its balanced twin. spot: cost of SPOT's pairs; the exact one is 5.
 
@@ -31,7 +32,7 @@ TWINS = {"uotm": "otm", "uotfm": "otfm", "uoticnn": "oticnn", "uotmg": "otmg"}  
 MAY_BE_OFF = {"uotfm": 6.0, "uotmg": 6.0}  #: % of the value: mini-batch couplings are biased by their batch
 PROBLEMS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "gaussians-2": ("gaussians", {"target_mass": 1.4}, {"rho": 1.0}),
-    "gaussians-16": ("gaussians", {"target_mass": 1.4, "d": 16}, {"rho": 1.0}),
+    "gaussians-16": ("gaussians", {"target_mass": 1.4, "d": 16, "n": 100_000}, {"rho": 1.0}),
     "spiral": ("moons-to-spiral", {}, {}),
     "8gaussians": ("gaussian-to-8gaussians", {}, {}),
     "outliers": ("outliers-1d", {}, {"rho": 0.3}),
@@ -85,22 +86,28 @@ def apart(problem: str, method: str, seed: int, settings: dict[str, Any]) -> dic
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def fingerprint(method: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """All that a run of the method is made with: a changed default makes another run."""
+def fingerprint(job: Job) -> dict[str, Any]:
+    """All that a run is made with: a changed default of its method, or other data, make another run."""
     from uotlab import METHODS as REGISTRY
 
+    problem, method, _, settings = job
     cls = REGISTRY[method]
-    return json.loads(json.dumps({**cls(**settings).model_dump(mode="json"), "steps": cls.default_steps}))
+    return json.loads(json.dumps({**cls(**settings).model_dump(mode="json"), "steps": cls.default_steps, "data": PROBLEMS[problem][1]}))
 
 
 def kept(path: Path | None, job: Job) -> dict[str, float] | None:
     """The numbers of a run that is in the file. Fields that a method has got since do not count."""
     if path is None or not path.exists():
         return None
-    now = fingerprint(job[1], job[3])
+    now = fingerprint(job)
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    same = [line["numbers"] for line in lines if line["run"][:3] == [*job[:3]] and line["run"][3].items() <= now.items()]
+    mine = [line for line in lines if line["run"][:3] == [*job[:3]]]
+    same = [line["numbers"] for line in mine if line["run"][3].items() <= now.items() and _points(line["run"][3]) == _points(now)]
     return same[-1] if same else None
+
+
+def _points(run: dict[str, Any]) -> int | None:
+    return run.get("data", {}).get("n")
 
 
 def settle(job: Job, path: Path | None) -> dict[str, float]:
@@ -109,7 +116,7 @@ def settle(job: Job, path: Path | None) -> dict[str, float]:
     if numbers is None:
         numbers = apart(*job)
         if path is not None and numbers:
-            line = json.dumps({"run": [*job[:3], fingerprint(job[1], job[3])], "numbers": numbers})
+            line = json.dumps({"run": [*job[:3], fingerprint(job)], "numbers": numbers})
             with path.open("a") as file:
                 file.write(f"{line}\n")
     return numbers

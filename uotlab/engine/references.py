@@ -81,7 +81,8 @@ def question(method: Method, state: State, problem: Problem) -> Question:
     asked = Question(*(torch.zeros(1, 1),) * 2, *(torch.ones(1),) * 2, state.cost, divergences, penalty, problem.truth)
     most = MOST if asked.plain else MOST_ANY
     (x, a), (y, b) = (_points(m, side, most) for side, m in enumerate(problem.marginals))
-    return Question(x, y, a, b, state.cost, divergences, penalty, problem.truth)
+    n, m = (marginal.n for marginal in problem.marginals)
+    return Question(x, y, a, b, state.cost, divergences, penalty, problem.truth, (n, m))
 
 
 def _points(measure: Measure, side: int, most: int) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,7 @@ from uotlab.metrics.base import METRICS, Evaluation, Metric, Scores
 from uotlab.metrics.marginal_divergence import target_kl
 
 FINE = 0.05  #: share of the value that an estimate's floor may be
+TELL = 0.01  #: share of the value from which a gap that the training points leave is put into words
 
 
 class Side(NamedTuple):
@@ -32,7 +33,7 @@ class Side(NamedTuple):
 
 @METRICS.register("objective")
 class Objective(Metric):
-    """J(T, xi) in the cost's own units, and its gap to the optimal value in %."""
+    """J(T, xi) in the cost's own units, its gap to the optimal value in %, and the gap that so many training points leave to anyone."""
 
     title, unit, better, order = "Objective of (T, ξ)", "cost units", "neither", 7
     summary = (
@@ -58,6 +59,11 @@ class Objective(Metric):
             one = learned._replace(Tx=best.Tx, xi=best.xi, zeta=best.zeta)
             compared = self._moved(e, one) + (self._second(e, one, 0.0, how)[0] or 0.0)
         scores["objective gap %"] = 100 * (value - compared) / abs(best.value)
+        floor = best.noise.get("trained", 0.0)
+        if floor:
+            scores["objective gap % floor"] = 100 * floor
+        if floor > TELL:
+            scores.notes[self.name] += f" Of its gap, the points trained on leave {floor:.1%} to the best of learners: take more of them."
         noise = best.noise.get("value", 0.0)
         if abs(value - compared) < noise * abs(best.value):
             scores.notes[self.name] = (

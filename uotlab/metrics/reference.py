@@ -46,6 +46,7 @@ class Question:
     divergences: tuple[str, str]
     penalty: Penalty
     truth: Mapping[str, Any] = field(default_factory=dict)
+    trained: tuple[int, int] = (0, 0)  #: points of each side that the run learns from; 0 where unknown
 
     @property
     def plain(self) -> bool:
@@ -84,7 +85,8 @@ class Reference:
         divergences: D1(P1 | a), D2(P2 | b), without rho.
         exact: whether it is a closed form.
         certificate: (primal - dual) / primal without entropy: a bound on the relative error of `value` for these points; 0 if exact.
-        noise: errors by sampling alone, by name: "map" (share of the spread), "scaling" (of log xi), "value", "mass" (relative).
+        noise: errors by sampling alone, by name: "map" (share of the spread), "scaling" (of log xi), "value", "mass" (relative); of a
+            closed form "trained", the gap (relative) that the points it is learned from leave to the best of learners.
     """
 
     x: Tensor
@@ -158,8 +160,21 @@ def closed_form(q: Question) -> Reference | None:
     tensors = {name: torch.from_numpy(value) for name, value in arrays.items()}
     return Reference(
         q.x.float(), q.y.float(), q.a, q.b, **tensors, mass=best.mass, value=best.value, divergences=(kl1, kl2), exact=True,
-        certificate=0.0, noise={},
+        certificate=0.0, noise=_trained(q, best.mass, best.value),
     )  # fmt: skip
+
+
+def _trained(q: Question, mass: float, value: float) -> dict[str, float]:
+    """What the optimum of the training points' own Gaussians pays too much of the law's: rho2 p k/2 (1/n + 1/m), k moments of a Gaussian.
+
+    The image's moments have the errors of both samples, and a KL of k moments off by 1/sqrt(n) is k / (2 n). Within a sixth of the mean
+    over samples for rho 0.3 to 10 mean costs in 2 and 16 dimensions.
+    """
+    if min(q.trained) < 1 or math.isinf(q.rho[1]) or not value > 0:
+        return {}
+    d = q.x.shape[1]
+    k = d + d * (d + 1) / 2
+    return {"trained": q.cost.scale * q.rho[1] * mass * k / 2 * sum(1 / n for n in q.trained) / value}
 
 
 def gaussian_kl(m: np.ndarray, S: np.ndarray, m0: np.ndarray, S0: np.ndarray) -> float:
