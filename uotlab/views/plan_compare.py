@@ -9,6 +9,8 @@ from uotlab.views.base import VIEWS, Arrays, View
 from uotlab.views.plan_parts import carried, chosen, given, message, panel, panels, ratio, said
 from uotlab.views.style import INK, f32, quiet_layout
 
+LEAST = 0.01  #: of the strongest pair's mass: less is not drawn in the strip
+
 
 @VIEWS.register("plan-compare")
 class PlanCompareView(View):
@@ -55,10 +57,12 @@ class PlanStripView(View):
     def traces(self, arrays: Arrays, **_: Any) -> list[dict[str, Any]]:
         found = []
         pairs, r, c = (f32(arrays[f"strip/{name}"]) for name in ("pairs", "source", "target"))
+        top = float(pairs[..., 2].max(initial=0.0))  # widths mean the same in all panels, and no line stands for next to nothing
         for k in range(len(pairs)):
-            rows, columns = (pairs[k, :, i].astype(np.intp) for i in (0, 1))
+            held = pairs[k][pairs[k, :, 2] >= LEAST * top]
+            rows, columns = (held[:, i].astype(np.intp) for i in (0, 1))
             rows, columns = rows.clip(0, len(arrays["x"]) - 1), columns.clip(0, len(arrays["y"]) - 1)
-            found += panel(arrays, rows, columns, pairs[k, :, 2], r[k], c[k], number=k + 1, base=3.0, ink=0.55, legend=k == 0)
+            found += panel(arrays, rows, columns, held[:, 2], r[k], c[k], number=k + 1, base=3.0, top=top, ink=0.55, legend=k == 0)
         return found
 
     def layout(self, arrays: Arrays, *, columns: str = "4 a row", **_: Any) -> dict[str, Any]:
@@ -73,7 +77,9 @@ class PlanStripView(View):
 
 
 def percent(share: float) -> str:
-    """12%, 0.34%, 0%."""
+    """12%, 0.34%, 0%, and less than a hundredth of a percent as such."""
+    if 0 < share < 1e-4:
+        return "< 0.01%"
     return f"{share:.0%}" if share >= 0.0995 or share <= 0 else f"{100 * share:.2g}%"
 
 
