@@ -14,12 +14,13 @@ from uotlab.engine.runner import engine
 from uotlab.engine.spec import RunSpec
 from uotlab.errors import InputError
 from uotlab.methods.base import METHODS
+from uotlab.metrics.titles import title_of
 from uotlab.ui import barycenters_neural_state as kept
 from uotlab.ui.barycenters_neural_out import download, share
 from uotlab.ui.barycenters_neural_strip import strip
 from uotlab.ui.compare_link import compare_link
 from uotlab.ui.compare_page import side_by_side
-from uotlab.ui.compare_runs import Compared, compared, number_title, numbers
+from uotlab.ui.compare_runs import Compared, compared, numbers
 from uotlab.ui.compare_source import views_for, waits
 from uotlab.ui.config import notes, preview
 from uotlab.ui.controls import ACTIVE, SHOWN, SPEEDS, controls, offer
@@ -219,7 +220,7 @@ def _progress(ids: list[str]) -> None:
     if names:
         rows = [{"run": run.name, **{name: _finite(run.job.metrics.get(name)) for name in names}} for run in runs]
         column = st.column_config
-        config = {"run": column.TextColumn("Run", pinned=True), **{n: column.NumberColumn(number_title(n), format="%.3g") for n in names}}
+        config = {"run": column.TextColumn("Run", pinned=True), **{n: column.NumberColumn(title_of(n), format="%.3g") for n in names}}
         st.dataframe(rows, hide_index=True, key="bn_numbers", alt="The newest numbers of the runs", column_config=config)
     drawing = st.session_state.pop("bn_drawing", False)  # not while the page itself is drawn: its new widgets would be lost
     if not drawing and _seen(runs) != st.session_state.get("bn_seen"):

@@ -12,6 +12,7 @@ import streamlit as st
 from uotlab.engine.runner import engine
 from uotlab.engine.store import Record
 from uotlab.engine.sweep.summary import better_end
+from uotlab.metrics.titles import title_of
 from uotlab.ui import compare_runs as kept
 from uotlab.ui.compare_runs import (
     MOST,
@@ -20,7 +21,6 @@ from uotlab.ui.compare_runs import (
     curve_names,
     curves_csv,
     different,
-    number_title,
     numbers,
     settings,
     table_csv,
@@ -168,7 +168,7 @@ def _table(ids: list[str]) -> None:
         st.dataframe(
             [{"color": run.swatch, "run": run.name, **{name: run.job.metrics.get(name) for name in names}} for run in runs],
             hide_index=True, alt="The numbers of the compared runs",
-            column_config=common | {n: column.NumberColumn(number_title(n) + signs[better_end(n)], format="%.4g") for n in names},
+            column_config=common | {n: column.NumberColumn(title_of(n) + signs[better_end(n)], format="%.4g") for n in names},
         )  # fmt: skip
         st.caption(
             "↓ lower is better, ↑ higher is better. Finished runs are scored on fresh points, runs under way on a part of their own."
@@ -195,7 +195,7 @@ def _curves(runs: Sequence[Compared]) -> None:
         return
     if st.session_state.get("compare_curve") not in names:
         st.session_state["compare_curve"] = telling_curve(runs)
-    curve = st.selectbox("Curve", names, key="compare_curve", format_func=number_title, width=320, label_visibility="collapsed")
+    curve = st.selectbox("Curve", names, key="compare_curve", format_func=title_of, width=320, label_visibility="collapsed")
     options = view_options("compare-curves", {}, key="curve-options")
     id = gather(_key(runs, "curve", curve), lambda: CurvesPicture(runs, curve))
     live(id, "compare-curves", options, key="compare-live-curves", height=420, state="still", views=("compare-curves",))

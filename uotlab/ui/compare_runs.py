@@ -16,10 +16,11 @@ from uotlab.engine.runner import engine
 from uotlab.engine.spec import RunSpec
 from uotlab.engine.sweep.cell import COUNTS
 from uotlab.engine.sweep.spec import number_text
-from uotlab.engine.sweep.summary import better_end, owner_of, plain_name
+from uotlab.engine.sweep.summary import better_end
 from uotlab.errors import InputError
 from uotlab.methods.base import METHODS
 from uotlab.metrics.base import METRICS
+from uotlab.metrics.titles import owner_of
 from uotlab.ui.state import tell
 from uotlab.views.style import class_color
 
@@ -129,12 +130,6 @@ def curves_csv(runs: Sequence[Compared]) -> str:
             if name != "step":
                 writer.writerows([run.name, int(s), name, f"{v:.9g}"] for s, v in zip(held["step"], values) if v == v)
     return text.getvalue()
-
-
-def number_title(name: str) -> str:
-    """The metric's own title where the name is the metric, else the name in words."""
-    owner = owner_of(name)
-    return METRICS[owner].title if owner is not None and plain_name(owner) == plain_name(name) else plain_name(name)
 
 
 def chosen_ids() -> list[str]:

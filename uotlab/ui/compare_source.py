@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from uotlab.ui.compare_runs import Compared, number_title
+from uotlab.metrics.titles import title_of
+from uotlab.ui.compare_runs import Compared
 from uotlab.ui.sweep_gathered import Gathered
 from uotlab.ui.wire import arrays_of
 from uotlab.views.base import VIEWS
@@ -34,7 +35,7 @@ class CurvesPicture(Gathered):
         return tuple((run.job.state, len(run.job.history), version(run)) for run in self.runs)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        found = base(self.runs) | {"names/compare/title": np.array([number_title(self.curve)])}
+        found = base(self.runs) | {"names/compare/title": np.array([title_of(self.curve)])}
         for k, run in enumerate(self.runs):
             held = run.job.history.arrays()
             if self.curve in held:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from uotlab.engine.final import SCORING
 from uotlab.engine.job import Job
+from uotlab.metrics.titles import title_of
 
 LOOK_SECONDS = 1.5
 RESTING = ("done", "stopped", "paused")
@@ -28,6 +29,6 @@ def _table(job_id: str, waiting: bool) -> None:
     if waiting and job.notes.get("final") != SCORING:
         st.rerun()  # they are there: the page need not look again
     shown = {name: value for name, value in job.metrics.items() if math.isfinite(value)}
-    rows = {"metric": list(shown), "value": [f"{value:.4g}" for value in shown.values()]}
+    rows = {"metric": [title_of(name) for name in shown], "value": [f"{value:.4g}" for value in shown.values()]}
     with st.expander(f"All {len(shown)} numbers", key="all-numbers"):
         st.dataframe(rows, hide_index=True, width=420, height="content")

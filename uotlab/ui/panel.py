@@ -12,7 +12,7 @@ from uotlab.engine.job import Job
 from uotlab.engine.spec import RunSpec
 from uotlab.errors import InputError
 from uotlab.methods.base import METHODS
-from uotlab.metrics.base import METRICS
+from uotlab.metrics.titles import title_of
 from uotlab.ui import state
 from uotlab.ui.config import notes, preview
 from uotlab.ui.controls import controls, current_job, offer, undo_reset
@@ -161,6 +161,6 @@ def status_metrics(job: Job | None) -> dict[str, str]:
         return {}
     first = ["mass", "map error share"]
     names = list(dict.fromkeys([*first, *job.metrics]))
-    titles = {name: METRICS[name].title if name in METRICS else title(name) for name in names}
+    titles = {name: title_of(name) for name in names}
     order = sorted(names, key=lambda name: (name not in first, "loss" not in name))
     return {name: titles[name] for name in order[:STATUS_METRICS]}

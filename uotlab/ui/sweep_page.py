@@ -2,18 +2,20 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from uotlab.engine.runner import engine
-from uotlab.engine.sweep.picture import axis_title, metric_title
+from uotlab.engine.sweep.picture import axis_title
 from uotlab.engine.sweep.run import Row, Sweep, find, listed, start
 from uotlab.engine.sweep.spec import SweepSpec, number_text
 from uotlab.engine.sweep.summary import Better, better_end, is_balance, metric_names, pick_metric
 from uotlab.engine.sweep.table import axes_text, table_of
 from uotlab.errors import InputError
 from uotlab.methods.base import METHODS
+from uotlab.metrics.titles import title_of
 from uotlab.ui import sweep_state as kept
 from uotlab.ui.compare_link import compare_link
 from uotlab.ui.live import live
@@ -29,6 +31,7 @@ from uotlab.views.base import VIEWS
 REFRESH = 1.0  #: s between two looks at a sweep under way
 BUSY = ("running", "stopping", "elsewhere")
 BEST = {"as the metric says": None, "lowest": "lower", "highest": "higher", "no mark": "neither"}
+metric_title = partial(title_of, unit=True)
 
 
 def show(spec: SweepSpec) -> None:

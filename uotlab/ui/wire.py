@@ -18,6 +18,7 @@ import numpy as np
 
 from uotlab.engine.spec import Snapshot
 from uotlab.errors import InputError
+from uotlab.metrics.titles import title_of
 from uotlab.views.base import VIEWS, frame
 
 DTYPES = {"float32": "f4", "float64": "f8", "int8": "i1", "int16": "i2", "int32": "i4", "uint8": "u1", "uint16": "u2", "uint32": "u4"}
@@ -41,9 +42,10 @@ class Picture:
 
 
 def arrays_of(snapshot: Snapshot) -> dict[str, np.ndarray]:
-    """All that a view may draw: the arrays, the history as "history/<name>", the class names as "names/<array>"."""
+    """All that a view may draw: the arrays, the history as "history/<name>", what people call it, the class names as "names/<array>"."""
     arrays = dict(snapshot.arrays)
     arrays |= {f"history/{name}": values for name, values in snapshot.history.items()}
+    arrays |= {f"names/history/{name}": np.asarray([title_of(name)]) for name in snapshot.history}
     return arrays | {f"names/{name}": np.asarray(names) for name, names in snapshot.labels.items()}
 
 

@@ -29,6 +29,12 @@ def series(arrays: Arrays, *, losses: bool) -> dict[str, tuple[np.ndarray, np.nd
     return found
 
 
+def titled(arrays: Arrays, name: str) -> str:
+    """What a number is called, for people."""
+    words: Any = arrays.get(f"names/history/{name}", ())
+    return str(words[0]) if len(words) else name.replace("_", " ")
+
+
 def smoothed(value: np.ndarray, smooth: float) -> np.ndarray:
     """Exponential moving average over about 100 x smooth entries, unbiased at its start, as a convolution."""
     window = 1 + 100 * smooth**2
@@ -56,7 +62,7 @@ class LossView(View):
         found = []
         for i, (name, (step, value)) in enumerate(series(arrays, losses=True).items()):
             color = class_color(i)
-            shown = name.replace("_", " ")
+            shown = titled(arrays, name)
             if raw:
                 faint = {
                     "type": "scattergl",
@@ -117,7 +123,7 @@ class MetricsView(View):
                     "dash": ("dot" if name.endswith(" optimum") else "dash") if beside else "solid",
                 }
                 line = {"line": style, "marker": {"size": 4}, "showlegend": False}
-                found.append({**curve, **line, "hovertemplate": "step %{x:.0f}: %{y:.4g}<extra>" + name.replace("_", " ") + "</extra>"})
+                found.append({**curve, **line, "hovertemplate": "step %{x:.0f}: %{y:.4g}<extra>" + titled(arrays, name) + "</extra>"})
         return found
 
     def layout(self, arrays: Arrays, *, show: str = CHOICES[0], **options: Any) -> dict[str, Any]:
@@ -136,6 +142,6 @@ class MetricsView(View):
                 "training step" if last else "", domain=across, anchor=f"y{number}", rangemode="tozero", nticks=4
             )
             layout[f"yaxis{number}"] = axis("", domain=down, anchor=f"x{number}", nticks=4, tickformat=".3~g", automargin=False)
-            label = {"text": name.replace("_", " "), "x": across[0], "y": down[1], "xref": "paper", "yref": "paper", "showarrow": False}
+            label = {"text": titled(arrays, name), "x": across[0], "y": down[1], "xref": "paper", "yref": "paper", "showarrow": False}
             layout["annotations"].append({**label, "xanchor": "left", "yanchor": "bottom", "font": {"size": 12}})
         return layout

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from uotlab.engine.runner import engine
 from uotlab.engine.sweep.run import Row, Sweep, listed, start
 from uotlab.engine.sweep.spec import SweepSpec, number_text
-from uotlab.engine.sweep.summary import metric_names, pick_metric, plain_name
+from uotlab.engine.sweep.summary import metric_names, pick_metric
 from uotlab.engine.sweep.table import SweepTable, table_of
 from uotlab.errors import InputError
+from uotlab.metrics.titles import plain_name
 
 OWNER = "headless"  #: whose runs these are in the store; `UOTLAB_SHARED=1` or the sweep's address shows them in the lab
 LOOK_SECONDS = 0.5

@@ -27,12 +27,10 @@ from uotlab.engine.sweep.summary import (
     is_balance,
     mean_cost,
     metric_names,
-    owner_of,
-    plain_name,
 )
 from uotlab.errors import InputError
 from uotlab.methods.base import METHODS
-from uotlab.metrics.base import METRICS
+from uotlab.metrics.titles import title_of
 from uotlab.penalty import CONVENTIONS, tau_from_rho
 
 BEYOND = 3.0  #: infinity stands so many times the largest finite value to the right
@@ -80,7 +78,7 @@ def arrays_of_sweep(
     }
     texts = {
         "curve": [label.replace(run.method, METHODS[run.method].title, 1) for label, run in runs.items()],
-        "title": [axis_title(along), metric_title(metric) if metric else "metric"],
+        "title": [axis_title(along), title_of(metric, unit=True) if metric else "metric"],
         "tick": [number_text(x) for x in places] if _is_words(places) else [],
     }
     return arrays | {f"names/sweep/{name}": np.array(words, dtype=str) for name, words in texts.items()}
@@ -94,19 +92,9 @@ def axis_title(axis: str) -> str:
     return axis.removeprefix("data.").replace("_", " ")
 
 
-def metric_title(name: str) -> str:
-    """The metric's title, what more the name says, and its unit."""
-    owner = owner_of(name)
-    if owner is None:
-        return plain_name(name)
-    more = plain_name(name).removeprefix(plain_name(owner)).strip()
-    unit = f" ({METRICS[owner].unit})" if METRICS[owner].unit and not more else ""
-    return f"{METRICS[owner].title}{', ' + more if more else ''}{unit}"
-
-
 def shown_metrics(rows: Sequence[Row]) -> dict[str, str]:
     """Titles by name of what can be drawn."""
-    return {name: metric_title(name) for name in metric_names(rows)}
+    return {name: title_of(name, unit=True) for name in metric_names(rows)}
 
 
 def _label(row: Row, axis: str) -> str:

@@ -15,22 +15,12 @@ from uotlab.engine.sweep.spec import BALANCE, Cell, number_text
 from uotlab.errors import InputError, did_you_mean
 from uotlab.methods.base import METHODS
 from uotlab.metrics.base import METRICS
+from uotlab.metrics.titles import owner_of, plain_name
 from uotlab.penalty import Penalty
 
 Better = Literal["lower", "higher", "neither"]
 FLOOR = " floor"  #: "kl floor" is what "kl" has for two samples of one distribution
 CORRELATIONS = ("spearman", "pearson", "correlation")  #: numbers beside an error that grow as it falls
-
-
-def plain_name(name: str) -> str:
-    """Names are the same whatever joins their words."""
-    return " ".join(str(name).lower().replace("-", " ").replace("_", " ").split())
-
-
-def owner_of(name: str) -> str | None:
-    """The metric in the registry that a number belongs to, such as "w2" for "w2 floor"; None for losses."""
-    own = [key for key in METRICS if plain_name(name) == plain_name(key) or plain_name(name).startswith(plain_name(key) + " ")]
-    return max(own, key=len, default=None)
 
 
 def better_end(name: str) -> Better:
