@@ -3,7 +3,7 @@
 # make bench-plans  plan solvers beside POT, ott-jax and geomloss, which it installs into .venv-bench (an hour, by hand)
 # make bench-neural  a training step beside torchcfm and ott-jax, on one core (a quarter of an hour, by hand)
 # make bench-cells  growth against the truth, real cells, memory and time (half an hour, by hand)
-# make bench-barycenters  learned barycenters beside the paper's table and a plain loop (half an hour, by hand)
+# make bench-barycenters  learned barycenters beside the paper's table and a plain loop (an hour; goes on where it was stopped)
 # make app PORT=8502 for another port; PYTHON=/path/to/python3.11 for an interpreter that is not found by itself
 
 PORT ?= 8501
@@ -60,7 +60,8 @@ bench-cells: $(RUNTIME)
 	@$(BIN)/python -u benchmarks/cells.py
 
 bench-barycenters: $(DEV)
-	@$(BIN)/python -u benchmarks/barycenters.py
+	@$(BIN)/python -u benchmarks/barycenters.py --results barycenters.jsonl
+	@$(BIN)/python -u benchmarks/barycenters_steps.py
 
 $(BIN)/python:
 	@for p in "$(PYTHON)" python3.11 python3 python; do \

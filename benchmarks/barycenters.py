@@ -1,37 +1,63 @@
-"""Robust barycenters: Table 1 of the paper, its toys, and steps per second against the plain loop of the same maths.
+"""Robust barycenters at U-NOTB's defaults: Table 1 of the paper with its baselines, its two toys, and barycenters known exactly.
 
-    make bench-barycenters        or: python benchmarks/barycenters.py [table classes outliers steps] [--seeds 3]
+    make bench-barycenters        or: python benchmarks/barycenters.py [table ...] [--seeds 3] [--results FILE] [--runs N]
 
-Table: L2 = E|T_1(x) - T*_1(x)|² where the discrete barycenter takes x, and W2²/2 between both barycenters, on fresh points. "consistent"
-is against the discrete barycenter at rho_2 / lam_1, "published" at rho_2, as the paper's own reference has it. The baselines are trained
-at the consistent rho_2. Seconds are CPU seconds of training on one thread.
+table: L2 = E|T_1(x) - T*_1(x)|² where the discrete barycenter takes x, and W2²/2 between both barycenters, on fresh points. "consistent"
+is against the discrete barycenter at rho_2 / lam_1, "published" at rho_2, as the paper's own reference has it; the baselines, half way
+between x and its image, are trained at the consistent rho_2. classes: shares of mass by mode. outliers: who is accepted. known: errors
+of the maps of NOTB. Seconds are CPU seconds of training on one thread.
+
+With `--results FILE` finished runs are kept there, one JSON line each, and not run again while the method's defaults are the same;
+`--runs N` makes at most N new ones: a table of an hour fills little by little.
 """
 
 import argparse
+import json
 import math
 import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import uotlab
 from uotlab.metrics.barycenter_reference import half_w2
 from uotlab.resampling import acceptance_rate
 
 Row = tuple[str, str, str, str]
+Numbers = dict[str, Any]
 POINTS, COMPARED = 3000, 2000  #: points a side of the reference, and of those the ones whose W2 is computed
 TAU = 5.0
 WANTED = {"spiral-to-8gaussians": (0.25, 0.12), "moons-to-spiral": (0.52, 0.81)}
 BASELINES = {"UOTM's map, half way": "uotm", "OTM of unbalanced mini-batches, half way": "otmuot"}
+KNOWN = {"twister": "three bananas, K = 3", "barycenter-gaussians": "three Gaussians, K = 3"}
 
 
-def spread(values: Sequence[float], form: str = ".3f") -> str:
-    return f"{statistics.median(values):{form}} ({', '.join(f'{v:{form}}' for v in values)})"
+@dataclass(frozen=True)
+class Job:
+    """One training of `method` at its default steps with `params`; `who` names it in the table."""
+
+    part: str
+    problem: str
+    who: str
+    method: str
+    seed: int
+    params: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def key(self) -> list[Any]:
+        """What a kept run must share with this one; the settings come last, and fields that the method has got since do not count."""
+        cls = uotlab.METHODS[self.method]
+        made = {**cls(**self.params).model_dump(mode="json"), "steps": cls.default_steps}
+        return json.loads(json.dumps([self.part, self.problem, self.data, self.method, self.seed, made]))  # type: ignore[no-any-return]
 
 
+# ---- what is measured of one run -----------------------------------------------------------------
 def discrete(problem: uotlab.Problem, penalty: float) -> tuple[Tensor, Tensor]:
     """x (n, 2) and where the discrete barycenter of equal weights puts it: half way to its most likely partner, as in the authors' code."""
     rng = torch.Generator().manual_seed(7)
@@ -40,174 +66,164 @@ def discrete(problem: uotlab.Problem, penalty: float) -> tuple[Tensor, Tensor]:
     return x, (x + y[plan.P.argmax(1)]) / 2
 
 
-def scores(Tx: Tensor, best: Tensor) -> tuple[float, float]:
-    """(L2, W2²/2)."""
+def table(fitted: Any) -> Numbers:
+    """L2 and W2²/2 against both references."""
+    found: Numbers = {}
     ones = torch.ones(COMPARED, dtype=torch.float64)
-    return float((Tx - best).square().sum(1).mean()), half_w2(Tx[:COMPARED], best[:COMPARED], ones, ones)
+    for kind, penalty in (("consistent", TAU / 0.5), ("published", TAU)):
+        x, best = discrete(fitted.problem, penalty)
+        Tx = fitted.transport(x)
+        Tx = Tx if fitted.method.name == "unotb" else (x + Tx) / 2
+        found[kind] = [float((Tx - best).square().sum(1).mean()), half_w2(Tx[:COMPARED], best[:COMPARED], ones, ones)]
+    return found
 
 
-def table(seeds: int) -> Iterator[Row]:
-    for name, wanted in WANTED.items():
-        problem = uotlab.load(name, n=20_000)
-        references = {"consistent": discrete(problem, TAU / 0.5), "published": discrete(problem, TAU)}
-        found: dict[tuple[str, str], list[tuple[float, float]]] = {}
-        seconds: dict[str, list[float]] = {}
-        for seed in range(seeds):
-            for who in ("U-NOTB", *BASELINES):
-                start = time.process_time()
-                if who == "U-NOTB":
-                    fitted = uotlab.fit("unotb", problem, seed=seed, divergence1="balanced", tau2=TAU)
-                    scale = fitted.state.cost.scale
-                else:
-                    rho2 = 2 * TAU / 0.5 / scale
-                    fitted = uotlab.fit(BASELINES[who], problem, seed=seed, divergence1="balanced", rho2=rho2)
-                seconds.setdefault(who, []).append(time.process_time() - start)
-                for kind, (x, best) in references.items():
-                    Tx = fitted.transport(x)
-                    found.setdefault((who, kind), []).append(scores(Tx if who == "U-NOTB" else (x + Tx) / 2, best))
-        for (who, kind), pairs in found.items():
-            L2, W = zip(*pairs, strict=True)
-            goal = f"at most {wanted[0]} and {wanted[1]}" if who == "U-NOTB" else "behind U-NOTB"
-            yield f"{name}, {who}, {kind}", "L2; W2²/2", f"{spread(L2)}; {spread(W)}; {max(seconds[who]):.0f} s", goal
-
-
-def nearest_pairs(points: Tensor) -> tuple[float, float, float]:
-    """Shares of barycenter mass above, in the middle and below: the modes lie at (0, 4), (0, 0) and (0, -4)."""
+def classes(fitted: Any) -> Numbers:
+    """Shares of each marginal's barycenter above, in the middle and below, where the modes are: (0, 4), (0, 0) and (0, -4)."""
     modes = torch.tensor([[0.0, 4.0], [0.0, 0.0], [0.0, -4.0]])
-    share = torch.bincount(torch.cdist(points, modes).argmin(1), minlength=3).double() / len(points)
-    return float(share[0]), float(share[1]), float(share[2])
+    shares, masses = [], []
+    for k, marginal in enumerate(fitted.problem.marginals):
+        x = marginal.fresh(20_000, torch.Generator().manual_seed(11)).points
+        w, Tx = torch.as_tensor(fitted.acceptance(k, x)), torch.as_tensor(fitted.barycenter_map(k, x))
+        nearest = torch.cdist(Tx, modes).argmin(1)
+        shares.append([float(w[nearest == mode].sum() / w.sum()) for mode in range(3)])
+        masses.append(float(w.mean()))
+    return {"shares": shares, "masses": masses}
 
 
-def classes(seeds: int) -> Iterator[Row]:
-    """Shares of the barycenter's mass by mode; only the middle one joins classes that do not belong together."""
-    problem = uotlab.load("class-imbalance", n=20_000)
-    found: dict[str, list[tuple[float, float, float]]] = {}
-    masses: list[float] = []
-    for seed in range(seeds):
-        for who, method, params in (("τ = 1", "unotb", {"tau": 1.0}), ("τ = 200", "unotb", {"tau": 200.0}), ("NOTB", "notb", {})):
-            fitted = uotlab.fit(method, problem, seed=seed, **params)
-            found.setdefault(who, []).append(nearest_pairs(torch.from_numpy(fitted.sample_barycenter(20_000))))
-            if who == "τ = 1":
-                masses += [v for k, v in fitted.evaluate(reference=False).items() if k.startswith("mass of marginal")]
-    kept = [1 - middle for _, middle, _ in found["τ = 1"]]
-    yield "class-imbalance, τ = 1", "mass between nearest modes", spread(kept, ".1%"), "at least 95%"
-    yield "class-imbalance, τ = 1", "E ψ*', all marginals", f"{min(masses):.3f} to {max(masses):.3f}", "1"
-    apart = [max(abs(p - q) for p, q in zip(one, two, strict=True)) for one, two in zip(found["τ = 200"], found["NOTB"], strict=True)]
-    yield "class-imbalance, τ = 200", "largest difference of a mode's share to NOTB", spread(apart, ".1%"), "at most 5%"
-
-
-def outliers(seeds: int) -> Iterator[Row]:
-    """Acceptance w / max w of outliers and of the rest, over a batch of 4000 fresh points and over one of 256, as in the paper."""
-    problem = uotlab.load("outlier-mixture", n=20_000, marginals=3)
-    far, near, small, capped = [], [], [], []
-    for seed in range(seeds):
-        fitted = uotlab.fit("unotb", problem, seed=seed, tau=1.0)
-        for k in range(2):
-            draw = problem.marginals[k].fresh(4000, torch.Generator().manual_seed(11))
-            w = torch.as_tensor(fitted.acceptance(k, draw.points))
+def outliers(fitted: Any) -> Numbers:
+    """Acceptance of outliers and of the rest of marginals 1 and 2, which have them, in three readings; and the masses."""
+    found: Numbers = {"far": [], "far as printed": [], "of 4000": [], "of 256": [], "as printed": [], "masses": []}
+    for k in range(3):
+        draw = fitted.problem.marginals[k].fresh(4000, torch.Generator().manual_seed(11))
+        w = torch.as_tensor(fitted.acceptance(k, draw.points))
+        found["masses"].append(float(w.mean()))
+        if k < 2:
             out = torch.from_numpy(draw.labels["kind"] == "outlier")
-            chance = w / w.max()
-            far.append(float(chance[out].mean()))
-            near.append(float(chance[~out].mean()))
-            bulk = w[~out]
-            small.append(statistics.mean(acceptance_rate(part) for part in bulk.split(256)[:-1]))
-            capped.append(float(bulk.clamp(max=1).mean()))
-    yield "outliers, τ = 1", "acceptance of outliers, marginals 1 and 2", spread(far, ".1%"), "under 5%"
-    yield "outliers, τ = 1", "acceptance of the rest, of 4000", spread(near, ".1%"), "over 60%"
-    yield "outliers, τ = 1", "the same, of batches of 256", spread(small, ".1%"), "over 60%"
-    yield "outliers, τ = 1", "the same, by u < w as printed", spread(capped, ".1%"), "over 60%"
+            found["far"].append(float(w[out].mean() / w.max()))
+            found["far as printed"].append(float(w[out].clamp(max=1).mean()))
+            found["of 4000"].append(float(w[~out].mean() / w.max()))
+            found["of 256"].append(statistics.mean(acceptance_rate(part) for part in w[~out].split(256)[:-1]))
+            found["as printed"].append(float(w[~out].clamp(max=1).mean()))
+    return found
 
 
-# ---- steps per second ----------------------------------------------------------------------------
-def plain_net(d_out: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(2, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, d_out))
+def known(fitted: Any) -> Numbers:
+    """Map errors, % of the barycenter's variance."""
+    values = fitted.evaluate(reference=False)
+    return {"errors": [v for k, v in values.items() if k.startswith("map error of marginal")]}
 
 
-def plain_loop(problem: uotlab.Problem, batch: int, map_steps: int, tau: float, *, shortcut: bool) -> Callable[[], object]:
-    """What a reader of the paper writes first: OneCycle Adam, a graph through the maps in the potential step, losses read each step.
-
-    A net for each g_k, as the paper has them for any weights; or one net and its negative (`shortcut`), as the authors' code has for
-    two marginals of equal weight, where nothing else is asked.
-    """
-    K = len(problem.marginals)
-    maps, g = [plain_net(2) for _ in range(K)], [plain_net(1) for _ in range(1 if shortcut else K)]
-    data = [torch.from_numpy(m.points) for m in problem.marginals]
-
-    def optimiser(nets: list[nn.Sequential]) -> tuple[torch.optim.Adam, torch.optim.lr_scheduler.OneCycleLR]:
-        adam = torch.optim.Adam([p for net in nets for p in net.parameters()], lr=1e-3)
-        return adam, torch.optim.lr_scheduler.OneCycleLR(adam, max_lr=1e-3, total_steps=1_000_000)
-
-    T_adam, T_cycle = optimiser(maps)
-    f_adam, f_cycle = optimiser(g)
-    losses: list[float] = []
-
-    def gaps(points: list[Tensor]) -> list[Tensor]:
-        images = [T(p) for T, p in zip(maps, points, strict=True)]
-        cost = [(p - q).square().sum(1) / 2 for p, q in zip(points, images, strict=True)]
-        if shortcut:
-            return [sign * g[0](q)[:, 0] - c for sign, q, c in zip((1, -1), images, cost, strict=True)]
-        found = []
-        for k, (q, c) in enumerate(zip(images, cost, strict=True)):
-            values = [net(q)[:, 0] for net in g]
-            found.append(values[k] - sum(values[n] for n in range(K) if n != k) / (K - 1) - c)
-        return found
-
-    def step() -> None:
-        for _ in range(map_steps):
-            points = [z[torch.randint(len(z), (batch,))] for z in data]
-            loss = -sum(gap.mean() / K for gap in gaps(points))
-            T_adam.zero_grad()
-            loss.backward()
-            T_adam.step()
-            T_cycle.step()
-            losses.append(loss.item())
-        loss = sum((tau * (torch.exp((gap / tau).clamp(max=4)) - 1)).mean() / K for gap in gaps(points))
-        f_adam.zero_grad()
-        loss.backward()
-        f_adam.step()
-        f_cycle.step()
-        losses.append(loss.item())
-
-    return step
+MEASURED: dict[str, Callable[[Any], Numbers]] = {"table": table, "classes": classes, "outliers": outliers, "known": known}
 
 
-def steps(seeds: int, *, rounds: int = 5, count: int = 20) -> Iterator[Row]:
-    """CPU seconds in turns in one process, at the batch of the authors' code and at our default."""
-    two, three = uotlab.load("spiral-to-8gaussians", n=20_000), uotlab.load("outlier-mixture", n=20_000, marginals=3)
-    for words, problem, batch, shortcut in (
-        ("K = 2", two, 1024, False), ("K = 2", two, 512, False), ("K = 2, one potential and its negative", two, 1024, True),
-        ("K = 2, one potential and its negative", two, 512, True), ("K = 3", three, 512, False),
-    ):  # fmt: skip
-        method = uotlab.METHODS["unotb"](tau=TAU, batch_size=batch)
-        state = method.init(problem, torch.Generator().manual_seed(0), torch.device("cpu"))
-        plain = plain_loop(problem, batch, method.map_steps, TAU, shortcut=shortcut)
-        pair = {"ours": lambda m=method, s=state: m.step(s), "plain": plain}
-        speed: dict[str, list[float]] = {name: [] for name in pair}
-        for turn in range(rounds + 1):
-            for name, step in pair.items():
-                start = time.process_time()
-                for _ in range(count):
-                    step()
-                if turn:  # the first warms up
-                    speed[name].append(count / (time.process_time() - start))
-        ratios = [a / b for a, b in zip(speed["ours"], speed["plain"], strict=True)]
-        shown = f"{statistics.median(speed['ours']):.1f}/s and {statistics.median(speed['plain']):.1f}/s: {spread(ratios, '.2f')} times"
-        yield f"steps, {words}, batch {batch}, {method.map_steps} map steps", "ours and the plain loop", shown, "at least 1.5 times"
+# ---- runs ----------------------------------------------------------------------------------------
+def jobs(part: str, seeds: int) -> Iterator[Job]:
+    """All runs of a part, seed by seed."""
+    for seed in range(seeds):
+        if part == "table":
+            for name in WANTED:
+                yield Job(part, name, "U-NOTB", "unotb", seed, {"divergence1": "balanced", "tau2": TAU})
+                scale = uotlab.METHODS["unotb"]().calibrated_cost(uotlab.load(name, n=20_000)).scale
+                for who, method in BASELINES.items():
+                    yield Job(part, name, who, method, seed, {"divergence1": "balanced", "rho2": 2 * TAU / 0.5 / scale})
+        elif part == "classes":
+            for who, method, params in (("τ = 1", "unotb", {"tau": 1.0}), ("τ = 200", "unotb", {"tau": 200.0}), ("NOTB", "notb", {})):
+                yield Job(part, "class-imbalance", who, method, seed, params)
+        elif part == "outliers":
+            yield Job(part, "outlier-mixture", "τ = 1", "unotb", seed, {"tau": 1.0}, {"marginals": 3})
+        else:
+            for name in KNOWN:
+                yield Job(part, name, "NOTB", "notb", seed)
 
 
-PARTS: dict[str, Callable[..., Iterator[Row]]] = {"table": table, "classes": classes, "outliers": outliers, "steps": steps}
+def measure(job: Job) -> Numbers:
+    """Train, then score; a pure function of the job but for the seconds."""
+    problem = uotlab.load(job.problem, n=20_000, **job.data)
+    start = time.process_time()
+    fitted = uotlab.fit(job.method, problem, seed=job.seed, device="cpu", **job.params)
+    took = time.process_time() - start
+    return {**MEASURED[job.part](fitted), "seconds": took}
+
+
+def settled(todo: Sequence[Job], path: Path | None, most: int) -> list[tuple[Job, Numbers]]:
+    """Runs with their numbers: from the file, or measured now and kept there, at most so many."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()] if path is not None and path.exists() else []
+    found = []
+    for job in todo:
+        key = job.key()
+        same = [line["numbers"] for line in lines if line["run"][:-1] == key[:-1] and line["run"][-1].items() <= key[-1].items()]
+        if not same and most > 0:
+            most -= 1
+            same = [measure(job)]
+            if path is not None:
+                with path.open("a") as file:
+                    file.write(json.dumps({"run": key, "numbers": same[0]}) + "\n")
+        if same:
+            found.append((job, same[-1]))
+    return found
+
+
+# ---- rows of the table ---------------------------------------------------------------------------
+def spread(values: Sequence[float], form: str = ".3f") -> str:
+    return f"{statistics.median(values):{form}} ({', '.join(f'{v:{form}}' for v in values)})"
+
+
+def rows(part: str, done: list[tuple[Job, Numbers]]) -> Iterator[Row]:
+    runs: dict[tuple[str, str], list[Numbers]] = {}
+    for job, numbers in done:
+        runs.setdefault((job.problem, job.who), []).append(numbers)
+    took = {key: f"{max(v['seconds'] for v in found):.0f} s" for key, found in runs.items()}
+    if part == "table":
+        for (name, who), found in runs.items():
+            for kind in ("consistent", "published"):
+                L2, W = zip(*(v[kind] for v in found), strict=True)
+                goal = "at most {} and {}".format(*WANTED[name]) if who == "U-NOTB" else "behind U-NOTB"
+                yield f"{name}, {who}, {kind}", "L2; W2²/2", f"{spread(L2)}; {spread(W)}; {took[name, who]}", goal
+    elif part == "classes":
+        of = {who: found for (_, who), found in runs.items()}
+        apart = [1 - max(share[1] for share in v["shares"]) for v in of.get("τ = 1", [])]
+        if apart:
+            yield "unequal classes, τ = 1", "mass between nearest modes", spread(apart, ".1%"), "at least 95%"
+        for who, found in of.items():
+            masses = [m for v in found for m in v["masses"]]
+            yield f"unequal classes, {who}", "E ψ*', marginals", f"{min(masses):.3f} to {max(masses):.3f}; {max(took.values())}", "1"
+            shares = "; ".join(", ".join("/".join(f"{s:.3f}" for s in share) for share in v["shares"]) for v in found)
+            yield f"unequal classes, {who}", "above/middle/below, marginals 1 and 2; seeds", shares, ""
+        both = list(zip(of.get("τ = 200", []), of.get("NOTB", []), strict=False))
+        if both:
+            gaps = [
+                max(abs(p - q) for a, b in zip(u["shares"], v["shares"], strict=True) for p, q in zip(a, b, strict=True)) for u, v in both
+            ]
+            yield "unequal classes, τ = 200", "largest difference of a mode's share to NOTB", spread(gaps, ".1%"), "at most 5%"
+    elif part == "outliers":
+        for found in runs.values():
+            for name, words, goal in (
+                ("far", "acceptance of outliers, w / max w", "under 5%"), ("far as printed", "the same, u < w as printed", "under 5%"),
+                ("of 4000", "acceptance of the rest, w / max w of 4000", "over 60%"), ("of 256", "the same, of batches of 256", "over 60%"),
+                ("as printed", "the same, u < w as printed", "over 60%"), ("masses", "E ψ*', three marginals", "1"),
+            ):  # fmt: skip
+                form = ".3f" if name == "masses" else ".1%"
+                yield "outliers, τ = 1", words, spread([x for v in found for x in v[name]], form), goal
+            yield "outliers, τ = 1", "training", max(took.values()), ""
+    else:
+        for (name, _), found in runs.items():
+            seeds = "; ".join(", ".join(f"{x:.2f}" for x in v["errors"]) for v in found)
+            yield f"{KNOWN[name]}, NOTB", "map error of each marginal, % of variance; seeds", f"{seeds}; {took[name, 'NOTB']}", ""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; none is all")
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(MEASURED)}; none is all")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--results", type=Path, help="file that keeps finished runs")
+    parser.add_argument("--runs", type=int, default=10**6, help="most new runs")
     given = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", UserWarning)
     print("| run | figure | measured | wanted |\n|---|---|---|---|")
-    for part in given.parts or PARTS:
-        for row in PARTS[part](given.seeds):
+    for part in given.parts or MEASURED:
+        for row in rows(part, settled([*jobs(part, given.seeds)], given.results, given.runs)):
             print("| " + " | ".join(row) + " |", flush=True)
 
 
