@@ -66,9 +66,11 @@ def test_the_papers_tau_and_the_consistent_penalty():
     assert state.rho.tolist() == pytest.approx([8 / s, 10 / s])
     settled = method.settled(state)
     assert (settled.rho1, settled.rho2) == pytest.approx((8 / s / 0.7, 10 / s / 0.3))
-    assert uotlab.METHODS["unotb"](divergence="chi2", **SMALL).settled(
-        uotlab.METHODS["unotb"](divergence="chi2", **SMALL).init(problem, torch.Generator().manual_seed(0), torch.device("cpu"))
-    ) is None  # fmt: skip
+    for held, known in ((False, False), (True, True)):  # the mass of a held one is that of the plan, whatever the other's divergence
+        of_one = {"divergence1": "balanced", "divergence2": "chi2"} if held else {"divergence": "chi2"}
+        method = uotlab.METHODS["unotb"](**of_one, **SMALL)
+        state = method.init(problem, torch.Generator().manual_seed(0), torch.device("cpu"))
+        assert (method.settled(state) is not None) == known
 
 
 def test_the_consistent_penalty_on_three_points():

@@ -4,6 +4,7 @@ Files are `references/<key>.npz` in the store's folder, without pickle; the key 
 """
 
 import hashlib
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -15,10 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from uotlab.costs import SquaredEuclidean
 from uotlab.engine.background import background
 from uotlab.engine.files import write_whole
 from uotlab.errors import InputError
-from uotlab.methods.base import Method, State
+from uotlab.methods.base import HasBarycenter, Method, State
+from uotlab.metrics.barycenter_optimum import EPS as EPS_JOINT
+from uotlab.metrics.barycenter_optimum import MOST_POINTS, UNABLE, BarycenterQuestion, barycenter_optimum
 from uotlab.metrics.reference import EPS, EPS_ANY, MOST, MOST_ANY, TOL, TOL_ANY, Question, Reference, closed_form, discrete
 from uotlab.paths import store_dir
 from uotlab.problem import Measure, Problem
@@ -68,13 +72,15 @@ def find(method: Method, state: State, problem: Problem) -> Request:
     return Request().fill(lambda: reference(question(method, state, problem)))
 
 
-def question(method: Method, state: State, problem: Problem) -> Question:
+def question(method: Method, state: State, problem: Problem) -> Question | BarycenterQuestion:
     """The problem that a run's map should solve, at up to 4000 points a side: fresh ones where the law is known.
 
     Raises:
         InputError: there is no such discrete problem.
     """
     penalty = method.settled(state)
+    if penalty is None and isinstance(method, HasBarycenter):
+        return barycenter_question(method, state, problem)
     if penalty is None or len(problem.marginals) != 2:
         raise InputError(f"{method.name} with these settings solves a problem that no discrete solver here knows.")
     divergences = (method.psi(1).name, method.psi(2).name)
@@ -83,6 +89,29 @@ def question(method: Method, state: State, problem: Problem) -> Question:
     (x, a), (y, b) = (_points(m, side, most) for side, m in enumerate(problem.marginals))
     n, m = (marginal.n for marginal in problem.marginals)
     return Question(x, y, a, b, state.cost, divergences, penalty, problem.truth, (n, m))
+
+
+def barycenter_question(method: HasBarycenter, state: State, problem: Problem) -> BarycenterQuestion:
+    """The problem of a barycenter that needs a plan of all marginals at once.
+
+    Raises:
+        InputError: it is out of reach.
+    """
+    K, sides = len(problem.marginals), method.barycenter_sides(state)
+    if not isinstance(state.cost, SquaredEuclidean):
+        raise InputError("where matched points meet is known for the squared Euclidean cost only; choose it for an error against a plan.")
+    if K not in MOST_POINTS:
+        raise InputError(f"a plan of all {K} marginals at once has n^{K} entries, too many at any n that tells errors from sampling.")
+    if unable := [name for name, rho, _ in sides if name in UNABLE and math.isfinite(rho)]:
+        raise InputError(
+            f"the divergence {unable[0]} does not say who takes part at a mass of 1; choose another for an error against a plan."
+        )
+    drawn = [_points(m, side, MOST_POINTS[K]) for side, m in enumerate(problem.marginals)]
+    masses = tuple(a * (share / float(a.sum())) for (_, a), (_, _, share) in zip(drawn, sides, strict=True))
+    names, rho = tuple(name for name, _, _ in sides), tuple(rho for _, rho, _ in sides)
+    return BarycenterQuestion(
+        tuple(x for x, _ in drawn), masses, state.cost, names, rho, tuple(method.barycenter_weights(state).double().tolist())
+    )
 
 
 def _points(measure: Measure, side: int, most: int) -> tuple[Tensor, Tensor]:
@@ -100,9 +129,9 @@ def _points(measure: Measure, side: int, most: int) -> tuple[Tensor, Tensor]:
     return x[a > 0], a[a > 0]
 
 
-def reference(q: Question) -> Reference:
+def reference(q: Question | BarycenterQuestion) -> Reference:
     """The closed form, or the discrete optimum: from memory, from disk, or computed and kept in both."""
-    exact = closed_form(q)
+    exact = closed_form(q) if isinstance(q, Question) else None
     if exact is not None:
         return exact
     key = key_of(q)
@@ -110,7 +139,8 @@ def reference(q: Question) -> Reference:
     with _computing:
         found = _held.get(key) or load(path, q)
         if found is None:
-            found = discrete(q, background().ending)
+            solve: Any = discrete if isinstance(q, Question) else barycenter_optimum
+            found = solve(q, background().ending)
             if not background().ending():
                 save(path, found)
         _held[key] = found
@@ -126,12 +156,16 @@ def folder() -> Path:
     return store_dir() / "references"
 
 
-def key_of(q: Question) -> str:
+def key_of(q: Question | BarycenterQuestion) -> str:
     """A hash of all that the answer depends on; of the cost its name, its numbers and its values at a few pairs."""
     numbers = {f.name: v for f in fields(q.cost) if isinstance(v := getattr(q.cost, f.name), float | int | str | bool | None)}
     words = [FORMAT, q.cost.name, sorted(numbers.items()), q.divergences, q.rho, EPS, EPS_ANY, TOL, TOL_ANY]
+    parts = [q.x, q.y, q.a, q.b, q.cost.matrix(q.x[:16], q.y[:16])]
+    if isinstance(q, BarycenterQuestion):
+        words += [q.lam, EPS_JOINT, MOST_POINTS]
+        parts += [*q.points[2:], *q.masses[2:]]
     found = hashlib.sha256(repr(words).encode())
-    for part in (q.x, q.y, q.a, q.b, q.cost.matrix(q.x[:16], q.y[:16])):
+    for part in parts:
         found.update(repr(tuple(part.shape)).encode())
         found.update(np.ascontiguousarray(part.detach().cpu().numpy()).tobytes())
     return found.hexdigest()[:40]
@@ -151,7 +185,7 @@ def save(path: Path, found: Reference) -> None:
         pass
 
 
-def load(path: Path, q: Question) -> Reference | None:
+def load(path: Path, q: Question | BarycenterQuestion) -> Reference | None:
     """What `save` wrote, or None where there is no such file or it is damaged."""
     try:
         with open(path, "rb") as whole, np.load(whole, allow_pickle=False) as file:

@@ -312,6 +312,9 @@ class HasBarycenter(Protocol):
     def barycenter_weights(self, state: Any) -> Tensor:
         """lambda on the simplex, (K,)."""
 
+    def barycenter_sides(self, state: Any) -> list[tuple[str, float, float]]:
+        """For each marginal its divergence, rho in units of the mean cost, and its mass over the barycenter's."""
+
     def barycenter_map(self, state: Any, k: int, x: Tensor) -> Tensor:
         """T_k(x), from marginal k to the barycenter, (n, d) -> (n, d)."""
 

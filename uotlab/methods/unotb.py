@@ -196,17 +196,18 @@ class UNOTB(Method):
         return replace(pairs[0], factor=1 / scale)
 
     def settled(self, state: State) -> Penalty | None:
-        """rho of the transport between two marginals whose plan gives their barycenter, or None where no such plan is known.
+        """rho of the transport between two marginals whose plan gives their barycenter, or None where no plan of two does.
 
         For costs |x-y|² least over y of lam_1 c(x_1, y) + lam_2 c(x_2, y) is lam_1 lam_2 c(x_1, x_2), so that the barycenter's problem is
-        lam_1 lam_2 (c + (rho_1/lam_2) D_1 + (rho_2/lam_1) D_2) with plans of mass 1; for KL those are the optimal ones, normalised. The
-        published reference keeps rho_2 as it is, and so answers another question.
+        lam_1 lam_2 (c + (rho_1/lam_2) D_1 + (rho_2/lam_1) D_2) with plans of mass 1. A held marginal gives them that mass whatever the
+        other's divergence; for KL they are the optimal ones, normalised. The published reference keeps rho_2 as it is, and so answers
+        another question.
         """
         of_pairs = len(state.problem.marginals) == 2 and isinstance(state.cost, SquaredEuclidean)
-        plain = all(math.isinf(rho) or self.psi(k).name == "kl" for k, rho in enumerate(state.rho.tolist(), 1))  # type: ignore[attr-defined]
-        if not of_pairs or not plain:
-            return None
         rho, lam = state.rho.tolist(), state.lam.tolist()  # type: ignore[attr-defined]
+        of_mass = math.inf in rho or all(self.psi(k).name == "kl" for k in (1, 2))
+        if not of_pairs or not of_mass:
+            return None
         return Penalty(rho[0] / lam[1], rho[1] / lam[0])
 
     # ---- training --------------------------------------------------------------------------------
@@ -262,6 +263,9 @@ class UNOTB(Method):
     # ---- what it learned -------------------------------------------------------------------------
     def barycenter_weights(self, state: BarycenterState) -> Tensor:
         return state.lam
+
+    def barycenter_sides(self, state: BarycenterState) -> list[tuple[str, float, float]]:
+        return [(self.psi(k).name, float(rho), float(a)) for k, (rho, a) in enumerate(zip(state.rho, state.a, strict=True), 1)]
 
     def barycenter_map(self, state: BarycenterState, k: int, x: Tensor, z: Tensor | None = None) -> Tensor:
         return state.T_ema[k](x, self.draw_noise(state, len(x), fixed=True) if z is None else z)  # type: ignore[no-any-return]

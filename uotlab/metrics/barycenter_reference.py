@@ -1,6 +1,6 @@
-"""How far the learned barycenter of two measures is from the discrete one, which the optimal plan between them gives.
+"""How far a learned barycenter is from the discrete one, which the optimal plan between two measures, or of three at once, gives.
 
-The plan's mean partner y of x puts x at lambda_1 x + lambda_2 y; what takes part are the plan's marginals, divided by its mass.
+The plan's mean partner y of x puts x at lambda_1 x + (1 - lambda_1) y; what takes part are the plan's marginals, divided by its mass.
 Reference: gazdieva2025robust, Table 1, whose measures these are: E|T_1 - T*|² and W2²/2, over points that take part.
 """
 
@@ -34,6 +34,8 @@ class BarycenterError(Metric):
         own = taken if e.answers.xi is None else (e.reference.a[there] * e.answers.xi.double()[there]).clamp(min=0)
         gap = (Tx - where).square().sum(1)
         found = {"barycenter L2": float(taken @ gap / taken.sum())}
+        if "map" in e.reference.noise:
+            found["barycenter L2 floor"] = float(((1 - e.barycenter.weights[0]) * e.reference.noise["map"] * e.reference.spread) ** 2)
         if float(own.sum()) > 0:
             found["barycenter W2²/2"] = half_w2(Tx[:POINTS], where[:POINTS], own[:POINTS], taken[:POINTS])
         return found
@@ -41,7 +43,7 @@ class BarycenterError(Metric):
 
 def discrete_barycenter(reference: Reference, lam: Tensor) -> tuple[Tensor, Tensor]:
     """Points (n, d) of the discrete barycenter, one for each x, and their masses (n,), of sum 1."""
-    where = float(lam[0]) * reference.x.double() + float(lam[1]) * reference.Tx.double()
+    where = float(lam[0]) * reference.x.double() + float(1 - lam[0]) * reference.Tx.double()
     taken = (reference.a * reference.xi).double()
     return where, taken / taken.sum()
 
