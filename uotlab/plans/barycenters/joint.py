@@ -63,11 +63,12 @@ class Joint:
         others = [j for j in range(len(self.x)) if j != k]
         share = 1 / len(others)  # of a potential, in each of the kernels that it is part of
         v = {j: share * (self.phi[j] / self.eps + self.log_w[j]) for j in others}
-        A, top = {}, 0.0
+        A: dict[int, Tensor] = {}
+        top: Tensor | float = 0.0
         for j in others:
             E = v[j] - (self.between(k, j) if x is None else self.pair(k, j, x)) / self.eps
             peak = E.amax(1, keepdim=True)
-            A[j], top = (E - peak).exp(), top + peak[:, 0]  # type: ignore[assignment]
+            A[j], top = (E - peak).exp(), top + peak[:, 0]
         if len(others) == 1:
             P = A
         else:
