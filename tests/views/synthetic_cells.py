@@ -81,6 +81,8 @@ def plane(n: int = 300, kind: str = "scaling") -> dict[str, np.ndarray]:
     rng = np.random.default_rng(2)
     found = {"cells/x": f(rng.normal(size=(n, 2))), "cells/y": f(rng.normal(size=(n + 5, 2)) + 2), "cells/Tx": f(rng.normal(size=(n, 2)))}
     found |= {"names/cells/about": np.array(["UMAP 1", "UMAP 2", "colour", kind], str), "cells/chosen": found["cells/x"][: n // 3]}
+    found |= {"cells/arrows": f(rng.normal(size=(7, 2, 2))), "cells/streams": f(rng.normal(size=(5, 9, 2)))}
+    found["cells/streams"][1:, 6:] = np.nan
     if kind == "scaling":
         return found | {"cells/xi": f(rng.gamma(2, 0.5, n))}
     if kind == "role":
@@ -96,6 +98,17 @@ def conditions(k: int = 7) -> dict[str, np.ndarray]:
         "names/conditions/title": np.array(["L2", "otmg", "uotmg"]),
     }
     return {"conditions/x": f(rng.gamma(2, size=k)), "conditions/y": f(rng.gamma(2, size=k)), **names}
+
+
+def shift(g: int = 80) -> dict[str, np.ndarray]:
+    x = np.random.default_rng(6).normal(size=g)
+    return {"shift/measured": f(x), "shift/predicted": f(x * 0.8 + 0.1), "names/shift": np.array([f"<b>{i}</b>" for i in range(g)], str)}
+
+
+def fate_map(n: int = 90) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(7)
+    found = {"fate-map/cells": f(rng.normal(size=(n, 2))), "fate-map/mass": f(rng.gamma(1, 1, n)), "fate-map/chosen": f(rng.random((5, 2)))}
+    return found | {"names/fate-map": np.array(["target", "<b>"], str), "names/fate-map/axes": np.array(["UMAP 1", "UMAP 2"], str)}
 
 
 def cells_sweep(methods: int = 2, values: int = 4, measures: int = 5) -> dict[str, np.ndarray]:
@@ -121,6 +134,10 @@ def holes(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 CELLS = {f"cells by {kind}": plane(kind=kind) for kind in ("scaling", "role", "label", "number")} | {
     "one cell": plane(1),
+    "fate map": fate_map(),
+    "no cell on the fate map": fate_map(0),
+    "feature shift": shift(),
+    "no feature": shift(0),
     "conditions": conditions() | cells_sweep(),
     "one condition": conditions(1) | cells_sweep(1, 1, 1),
     "no condition": conditions(0) | cells_sweep(0, 0, 0),

@@ -47,7 +47,7 @@ def correlations(points: np.ndarray, velocity: np.ndarray, edges: Any) -> np.nda
     return found
 
 
-def kernel(points: np.ndarray, velocity: np.ndarray, neighbours: int = NEIGHBOURS, scale: float | None = None) -> Any:
+def kernel(points: np.ndarray, velocity: np.ndarray, neighbours: int = NEIGHBOURS, scale: float | None = None, edges: Any = None) -> Any:
     """Row-stochastic csr (N, N).
 
     Args:
@@ -55,10 +55,11 @@ def kernel(points: np.ndarray, velocity: np.ndarray, neighbours: int = NEIGHBOUR
         velocity: (N, d); a cell that stands still goes to all its neighbours alike.
         neighbours: of each cell, before the graph is made symmetric.
         scale: s; None is 1 / median |corr| of the cells that move.
+        edges: the `graph` of the points where it is known already.
     """
     if points.shape != velocity.shape:
         raise InputError(f"velocity must have the shape of points, {points.shape}; it has {velocity.shape}.")
-    edges = graph(points, neighbours)
+    edges = graph(points, neighbours) if edges is None else edges.copy()
     corr = correlations(points, velocity, edges)
     moving = np.abs(corr[corr != 0])
     s = scale if scale is not None else 1 / max(float(np.median(moving)), 1e-12) if len(moving) else 1.0

@@ -80,19 +80,30 @@ def velocity_arrays(
         raise InputError(f"mapped must have shape ({n}, 2), one point a source cell; it has {mapped.shape}.")
     points = np.concatenate([study.x, study.y])
     P = kernel(points, np.concatenate([outcome.velocity, np.zeros_like(study.y)]), neighbours)[:n]
-    at = places[study.source].astype(np.float64)
-    arrows = projected(P, np.concatenate([at, places[study.target]]))
-    x, y, field, mass = gridded(at, arrows)
+    arrows, lines = drawn(P, places[np.concatenate([study.source, study.target])], least_mass)
+    images = {} if mapped is None else {"velocity/mapped": mapped.astype(np.float32)}
+    return images | {
+        "velocity/source": places[study.source].astype(np.float32),
+        "velocity/target": places[study.target].astype(np.float32),
+        "velocity/arrows": arrows,
+        "velocity/streams": lines,
+    }
+
+
+def drawn(P: Any, places: np.ndarray, least_mass: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Arrows (k, 2, 2), tail and head, and streams (s, t, 2), NaN where they end, float32.
+
+    Args:
+        P: (n, N) row-stochastic csr of the moving cells, which are the first of all.
+        places: (N, 2) all cells on the map.
+        least_mass: as in `velocity_arrays`.
+    """
+    places = places.astype(np.float64)
+    x, y, field, mass = gridded(places[: P.shape[0]], projected(P, places))
     inside = mass >= min(least_mass, 0.25 * mass.max())
     rows, columns = np.nonzero(inside)
     v = field[rows, columns]
     longest = max(float(np.linalg.norm(v, axis=1).max(initial=0)), 1e-12)
     tail = np.stack([x[columns], y[rows]], 1)
     head = tail + v / longest * 1.6 * np.array([x[1] - x[0], y[1] - y[0]])
-    images = {} if mapped is None else {"velocity/mapped": mapped.astype(np.float32)}
-    return images | {
-        "velocity/source": places[study.source].astype(np.float32),
-        "velocity/target": places[study.target].astype(np.float32),
-        "velocity/arrows": np.stack([tail, head], 1).astype(np.float32),
-        "velocity/streams": streams(x, y, field, inside).astype(np.float32),
-    }
+    return np.stack([tail, head], 1).astype(np.float32), streams(x, y, field, inside).astype(np.float32)

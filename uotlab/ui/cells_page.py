@@ -1,7 +1,5 @@
 """The page of cells below its side panel: buttons, what there is to say, and one section of pictures and tables at a time."""
 
-from collections.abc import Callable, Mapping
-
 import streamlit as st
 
 from uotlab.data.base import DATASETS
@@ -9,21 +7,18 @@ from uotlab.engine.job import Job
 from uotlab.engine.spec import RunSpec
 from uotlab.errors import InputError
 from uotlab.methods.base import METHODS
-from uotlab.ui import cells_fates, cells_file, cells_genes, cells_growth, cells_map, cells_out, cells_setup, cells_training
+from uotlab.ui import cells_file, cells_setup
 from uotlab.ui.cells_scene import Scene, scene_of
+from uotlab.ui.cells_section import SECTIONS
 from uotlab.ui.controls import controls, current_job, forget, undo_reset
+from uotlab.ui.later import duration
 from uotlab.ui.panel import say
 from uotlab.ui.plain import plain
 from uotlab.ui.share import share
 
-SECTIONS: Mapping[str, tuple[str, Callable[[Scene], None]]] = {
-    "cells": ("Cells", cells_map.show),
-    "growth": ("Growth", cells_growth.show),
-    "fates": ("Fates", cells_fates.show),
-    "genes": ("Genes", cells_genes.show),
-    "training": ("Training", cells_training.show),
-    "out": ("Take away", cells_out.show),
-}
+UNDER_WAY = ("queued", "running")
+LOOK_SECONDS = 1.0  #: between two looks at a run under way
+KEPT = "v."  #: of the keys of the views' options, which outlive a section as what sections keep does
 
 
 def opened() -> RunSpec:
@@ -54,8 +49,11 @@ def show() -> None:
         st.error(plain(error), icon=":material/error:")
         return
     _who(scene)
-    section = _section(job)
-    SECTIONS[section][1](scene)
+    _keep()
+    section = SECTIONS[_section()]()
+    if not section.live and job is not None and job.state in UNDER_WAY:
+        st.fragment(_under_way, run_every=LOOK_SECONDS)(job, job.state)
+    section.show(scene)
     for note in scene.study.notes:
         st.caption(plain(note))
 
@@ -73,7 +71,26 @@ def _who(scene: Scene) -> None:
     )  # fmt: skip
 
 
-def _section(job: Job | None) -> str:
+def _keep() -> None:
+    """Hold what was chosen in sections that are not drawn now: Streamlit forgets widgets that are not there."""
+    names = {key for name in SECTIONS for key in SECTIONS[name].keeps}
+    for key in [k for k in st.session_state if k in names or str(k).startswith(KEPT)]:
+        st.session_state[key] = st.session_state[key]
+
+
+def _under_way(job: Job, state: str) -> None:
+    """How far the run is, where no live picture says it; looks again at the whole page when its state changes."""
+    if job.state != state:
+        st.rerun()
+    job.touch()  # somebody is watching
+    if state == "queued":
+        st.progress(0.0, text="The run waits for another one.")
+        return
+    left = "" if job.eta_seconds is None else f", about {duration(job.eta_seconds)} left"
+    st.progress(min(job.step / max(job.steps_total, 1), 1.0), text=plain(f"Training: step {job.step:,} of {job.steps_total:,}{left}"))
+
+
+def _section() -> str:
     """Which section: kept in the address."""
     names = list(SECTIONS)
     if st.session_state.get("w.section") not in names:
@@ -84,7 +101,7 @@ def _section(job: Job | None) -> str:
         st.query_params["section"] = st.session_state["w.section"]
 
     picked = st.segmented_control(
-        "Section", names, format_func=lambda name: SECTIONS[name][0], key="w.section", label_visibility="collapsed",
+        "Section", names, format_func=lambda name: SECTIONS[name].title, key="w.section", label_visibility="collapsed",
         required=True, on_change=chosen,
     )  # fmt: skip
     return picked or names[0]

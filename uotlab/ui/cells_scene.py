@@ -17,7 +17,7 @@ from uotlab.ui.config import data_key
 from uotlab.ui.later import LOOK_SECONDS, Later, Progress, known, later, shown
 
 RESTING = ("done", "stopped", "paused", "interrupted")
-SELECTED, ASKED = "cells_selected", "cells_asked"
+SELECTED, ASKED, FOLLOWED = "cells_selected", "cells_asked", "cells_followed"
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,14 @@ def asking(scene: Scene) -> Outcome | None:
 
 def _ask(job: Job) -> None:
     st.session_state[ASKED] = {job.id: job.step}
+
+
+def follows(section: str, chosen: np.ndarray) -> bool:
+    """Whether other cells were selected since this section last looked: it then turns to them."""
+    held = st.session_state.setdefault(FOLLOWED, {})
+    now, before = hash(chosen.tobytes()), held.get(section)
+    held[section] = now
+    return bool(len(chosen)) and now != before
 
 
 def waits(*keys: Hashable | None) -> bool:

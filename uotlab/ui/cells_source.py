@@ -8,6 +8,7 @@ import numpy as np
 from uotlab.cells import Study
 from uotlab.cells.embedding import Embedding
 from uotlab.engine.job import Job
+from uotlab.ui.cells_moving import FIELDS, Moving, Received
 from uotlab.ui.later import Later, later
 from uotlab.ui.sweep_gathered import Gathered
 
@@ -17,7 +18,7 @@ MOST = 100_000  #: cells a side in the picture
 
 @dataclass(frozen=True)
 class Colouring:
-    """What colours the cells: "role", "scaling", the name of an obs column, or of a gene."""
+    """What colours the cells: "role", "scaling", "mass", the name of an obs column, or of a gene."""
 
     kind: str
     name: str = ""
@@ -42,7 +43,10 @@ class Colouring:
 class CellsPicture(Gathered):
     """Cells of one study; with a job, where its map carries the source cells now."""
 
-    def __init__(self, study: Study, placement: Embedding, colouring: Colouring, job: Job | None, chosen: np.ndarray | None = None) -> None:
+    def __init__(
+        self, study: Study, placement: Embedding, colouring: Colouring, job: Job | None, chosen: np.ndarray | None = None,
+        lines: str = "",
+    ) -> None:  # fmt: skip
         super().__init__()
         self.study, self.placement, self.job = study, placement, job
         self.chosen = np.zeros(0, np.int64) if chosen is None else chosen
@@ -55,6 +59,8 @@ class CellsPicture(Gathered):
         if len(self.chosen):
             self._still["cells/chosen"] = points[study.source[self.chosen]].astype(np.float32)
         self._place_of = {row.tobytes(): i for i, row in enumerate(study.x)}
+        self._moving = Moving(study, placement.points, self.target) if lines in FIELDS else None
+        self._received = Received(study, self.target) if kind == "mass" else None
         self._rows: tuple[np.ndarray, np.ndarray] | None = None  # the x of a snapshot, and its rows in the study
 
     @property
@@ -83,9 +89,17 @@ class CellsPicture(Gathered):
         exact = None if self.moving else self._exact()
         placed = exact.result if exact is not None and exact.result is not None else self.placement.place(snapshot.arrays["Tx"])
         found = still | {"cells/x": points[shown].astype(np.float32), "cells/Tx": placed}
+        if self._moving is not None:
+            found |= self._moving.arrays(shown, snapshot.arrays["Tx"])
+        if self._received is not None:
+            return found | self._received.arrays(snapshot.arrays["Tx"], snapshot.arrays.get("xi")) | self._about("mass, 1 is an even share")
         if "xi" in snapshot.arrays:
             return found | {"cells/xi": snapshot.arrays["xi"]}
         return found | self._role()
+
+    def _about(self, title: str) -> dict[str, np.ndarray]:
+        about = self._still["names/cells/about"]
+        return {"names/cells/about": np.array([*about[:2], title, "number"])}
 
     def _exact(self) -> Later | None:
         """Mapped cells where the fitted embedding puts them, at rest: it takes seconds, their nearest cells' places stand in till then."""
@@ -111,7 +125,7 @@ class CellsPicture(Gathered):
     def _role(self) -> dict[str, np.ndarray]:
         """Nothing is scaled yet, or nothing ever is: plain colours."""
         about = self._still["names/cells/about"]
-        return {"names/cells/about": np.array([*about[:3], "role"])} if self._kind == "scaling" else {}
+        return {"names/cells/about": np.array([*about[:3], "role"])} if self._kind in ("scaling", "mass") else {}
 
 
 def _float(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

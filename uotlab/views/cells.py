@@ -1,8 +1,9 @@
-"""Cells on an embedding: source, target and mapped cells, coloured by scaling, by an obs column or by a gene; arrows x -> T(x).
+"""Cells on an embedding: source, target and mapped cells, coloured by scaling, mass, an obs column or a gene; where they move.
 
 Arrays: `cells/x` (n, 2), `cells/y` (m, 2) and, once something is mapped, `cells/Tx` (n, 2) on the embedding; `cells/xi` (n,);
 `cells/value` (n,) and `cells/value_y` (m,), the numbers of the colouring, codes of `names/cells/value` where it is a label;
-`cells/chosen` (k, 2), the cells that are selected; `names/cells/about`, (axis, axis, title of the colouring, its kind).
+`cells/arrows` (k, 2, 2) and `cells/streams` (s, t, 2), the velocity averaged on the map; `cells/chosen` (k, 2), the cells that are
+selected; `names/cells/about`, (axis, axis, title of the colouring, its kind).
 """
 
 from typing import Any, ClassVar
@@ -10,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from uotlab.views.base import MAPPED, SOURCE, TARGET, VIEWS, Arrays, View
+from uotlab.views.lines import gapped, headed
 from uotlab.views.style import (
     INK,
     RANGES,
@@ -22,11 +24,12 @@ from uotlab.views.style import (
     quiet_layout,
     scaling_marker,
     scatter,
-    segments,
     span,
 )
 
 ARROWS = 200
+LINES = ("no arrows", "each cell", "arrows", "streams")  #: choices of the velocity
+LINE = {"color": "rgba(110,117,128,0.75)", "width": 1.3}
 EXPRESSION = [[0.0, "#C9CDD3"], [0.15, "#BFD3E6"], [0.5, "#8C6BB1"], [1.0, "#4D004B"]]  #: of a gene: silent cells stay pale
 
 
@@ -38,20 +41,14 @@ class CellsView(View):
     summary = "Source cells in their colours, target cells pale behind them, and where the map carries each; lasso cells to follow them."
     needs = frozenset({"cells/x", "cells/y"})
     order = 4
-    options: ClassVar[dict[str, Any]] = {"source": True, "target": True, "mapped": True, "arrows": False, "range": tuple(RANGES)}
+    options: ClassVar[dict[str, Any]] = {"source": True, "target": True, "mapped": True, "velocity": LINES, "range": tuple(RANGES)}
 
-    def traces(self, arrays: Arrays, *, source=True, target=True, mapped=True, arrows=False, range="×2", **_: Any):
+    def traces(self, arrays: Arrays, *, source=True, target=True, mapped=True, velocity=LINES[0], range="×2", **_: Any):
         x, y, kind = arrays["cells/x"], arrays["cells/y"], about(arrays)[3]
         found: list[dict[str, Any]] = []
         if target:
             look = marker(arrays, "cells/value_y", kind, range, bar=not source) if kind in ("label", "number") else {"color": TARGET}
-            found.append(scatter("target", y, marker={**look, "opacity": 0.35}, meta="static"))
-        if arrows and mapped and "cells/Tx" in arrays:
-            rows = pick(len(x), ARROWS)
-            ax, ay = segments(np.stack([x[rows], arrays["cells/Tx"][rows]], axis=1))
-            line = {"color": "rgba(128,134,145,0.5)", "width": 1}
-            more = {"line": line, "hoverinfo": "skip", "showlegend": False}
-            found.append({"type": "scattergl", "mode": "lines", "name": "arrows", "x": ax, "y": ay, **more})
+            found.append(scatter("target", y, marker={**look, "opacity": 0.6 if kind == "number" else 0.35}, meta="static"))
         if source:
             values = "cells/xi" if kind == "scaling" else "cells/value"
             look = marker(arrays, values, kind, range, bar=True) if values in arrays else {"color": SOURCE}
@@ -59,6 +56,10 @@ class CellsView(View):
         if mapped and "cells/Tx" in arrays:
             look = {"color": MAPPED, "opacity": 0.7, "symbol": "cross-thin", "line": {"width": 1, "color": MAPPED}, "size": 5}
             found.append(scatter("mapped", arrays["cells/Tx"], marker=look))
+        lines = moves(arrays, velocity)
+        if len(lines):
+            ax, ay = gapped(lines)
+            found.append({"type": "scattergl", "mode": "lines", "name": "arrows", "x": ax, "y": ay, "line": LINE, "hoverinfo": "skip"})
         if "cells/chosen" in arrays:
             ring = {"symbol": "circle-open", "size": 9, "color": INK, "line": {"width": 1.5}}
             found.append(scatter("chosen", arrays["cells/chosen"], marker=ring))
@@ -69,6 +70,18 @@ class CellsView(View):
         first, second = about(arrays)[:2]
         across, up = (axis(title, range=span(*(c[:, k] for c in clouds), pad=0.06)) for k, title in enumerate((first, second)))
         return quiet_layout(across, up)
+
+
+def moves(arrays: Arrays, lines: str) -> np.ndarray:
+    """Polylines (k, t, 2), NaN where they end: the way of some cells to their images, or the field of all; none where there is none."""
+    if lines == "each cell" and "cells/Tx" in arrays:
+        rows = pick(len(arrays["cells/x"]), ARROWS)
+        return headed(np.stack([f32(arrays["cells/x"])[rows], f32(arrays["cells/Tx"])[rows]], axis=1), 0.12)
+    if lines == "arrows" and "cells/arrows" in arrays:
+        return headed(f32(arrays["cells/arrows"]))
+    if lines == "streams" and "cells/streams" in arrays:
+        return np.asarray(arrays["cells/streams"], dtype=np.float32)
+    return np.zeros((0, 2, 2), np.float32)
 
 
 def about(arrays: Arrays) -> list[str]:
@@ -86,7 +99,9 @@ def marker(arrays: Arrays, values: str, kind: str, end: str, *, bar: bool) -> di
         return scaling_marker(given, RANGES[end], bar=bar)
     if kind == "label":
         look = class_marker(given, class_names(arrays, "cells/value"), bar=bar)
-        return look | ({"colorbar": {**look["colorbar"], "title": {**look["colorbar"]["title"], "text": title}}} if bar else {})
+        if bar:
+            look["colorbar"]["title"] |= {"text": title, "side": "top"}
+        return look
     both = np.concatenate([arrays[k] for k in ("cells/value", "cells/value_y") if k in arrays])
     low, high = (float(np.nanmin(both)), float(np.nanquantile(both, 0.99))) if np.isfinite(both).any() else (0.0, 1.0)
     look = {"color": f32(given), "colorscale": EXPRESSION, "cmin": low, "cmax": max(high, low + 1e-6), "showscale": bar}

@@ -9,6 +9,7 @@ from uotlab.views.style import INK, axis, class_color, f32, quiet_layout
 from uotlab.views.texts import texts, wrapped
 
 GAP = 0.09
+LEAST = 0.1  #: height of a panel, in its measure
 
 
 @VIEWS.register("cells-sweep")
@@ -58,9 +59,10 @@ class CellsSweepView(View):
             tall, wide = (1 - GAP * (down - 1)) / down, (1 - GAP * (columns - 1)) / columns
             top, left = 1 - row * (tall + GAP), column * (wide + GAP)
             last = k + columns >= len(measures)
-            first = axis("ρ (source), in mean costs" if last else "", domain=[left, left + wide], anchor=f"y{number}")
+            first = axis("ρ of the source, in mean costs" if last else "", domain=[left, left + wide], anchor=f"y{number}")
             layout[f"xaxis{number}"] = first | {"tickvals": list(ticks), "ticktext": list(ticks.values())}
-            layout[f"yaxis{number}"] = axis("", domain=[max(top - tall, 0), min(top, 1)], anchor=f"x{number}")
+            down_to_up = {"domain": [max(top - tall, 0), min(top, 1)], "range": self._range(arrays, k)}
+            layout[f"yaxis{number}"] = axis("", anchor=f"x{number}", nticks=5, **down_to_up)
             words: dict[str, Any] = {
                 "text": wrapped(measure, 48),
                 "showarrow": False,
@@ -71,7 +73,20 @@ class CellsSweepView(View):
             notes.append({**words, "x": left, "y": min(top, 1), "xanchor": "left", "yanchor": "bottom"})
         layout["annotations"] = notes
         layout["legend"] |= {"y": 1.08}
+        layout["meta"] = {"panels": len(measures)}
         return layout
+
+    @staticmethod
+    def _range(arrays: Arrays, k: int) -> list[float]:
+        """Of the k-th measure: what is drawn with its bars, never so narrow that noise of rounding is seen."""
+        value, sd = (np.asarray(arrays[f"cells-sweep/{key}"][k], dtype=np.float64) for key in ("value", "spread"))
+        known = np.isfinite(value)
+        if not known.any():
+            return [0.0, 1.0]
+        bars = np.where(np.isfinite(sd), sd, 0)[known]
+        low, high = float((value[known] - bars).min()), float((value[known] + bars).max())
+        room = max(0.08 * (high - low), (LEAST - (high - low)) / 2)
+        return [low - room, high + room]
 
     @staticmethod
     def _places(arrays: Arrays) -> np.ndarray:

@@ -5,13 +5,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from uotlab.views.base import VIEWS, Arrays, View
-from uotlab.views.style import axis, class_marker, f32, log2_scaling, point_size, quiet_layout
+from uotlab.views.style import INK, axis, class_marker, f32, log2_scaling, point_size, quiet_layout
 from uotlab.views.texts import texts
 
 
 @VIEWS.register("growth-against")
 class GrowthAgainstView(View):
-    """One point a source cell, coloured by its type."""
+    """One point a source cell, coloured by its type; `against/chosen`, row numbers, are ringed."""
 
     title = "Growth against"
     summary = (
@@ -26,7 +26,13 @@ class GrowthAgainstView(View):
         y = log2_scaling(arrays["against/y"]) if log else f32(arrays["against/y"])
         marker = {**class_marker(arrays["against/class"], texts(arrays, "against")), "size": point_size(len(x), 5), "opacity": 0.75}
         hover = {"hovertemplate": "%{x:.3g}, %{y:.3g}<extra></extra>", "showlegend": False}
-        return [{"type": "scattergl", "mode": "markers", "name": "cells", "x": x, "y": y, "marker": marker, **hover}]
+        cells = {"type": "scattergl", "mode": "markers", "name": "cells", "x": x, "y": y, "marker": marker, **hover}
+        rows = np.asarray(arrays.get("against/chosen", ()), dtype=np.intp)
+        if not len(rows):
+            return [cells]
+        ring = {"symbol": "circle-open", "size": 9, "color": INK, "line": {"width": 1.5}}
+        chosen = {"type": "scattergl", "mode": "markers", "name": "selected", "x": x[rows], "y": y[rows], "marker": ring}
+        return [cells, {**chosen, "hoverinfo": "skip", "showlegend": False}]
 
     def layout(self, arrays: Arrays, *, log=True, **_: Any) -> dict[str, Any]:
         title = texts(arrays, "against/title")

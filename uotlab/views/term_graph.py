@@ -11,17 +11,18 @@ from uotlab.views.base import VIEWS, Arrays, View
 from uotlab.views.style import FAINT, axis, color_bar, f32, quiet_layout
 from uotlab.views.texts import texts, without_number, wrapped
 
-CROWDED = 6  #: nodes in a row whose texts would touch
+CROWDED = 8  #: nodes in a row whose texts would touch
+STEP = 43  #: px, the height of a text of three lines
 HEAT = [[0.0, "#F7E9A8"], [0.35, "#F2B65A"], [0.7, "#E4772E"], [1.0, "#B5301F"]]
 
 
 def shifts(x: np.ndarray, y: np.ndarray) -> list[int]:
-    """How far below its node each text (n,) hangs, in px: in a crowded row every other one hangs lower."""
+    """How far below its node each text (n,) hangs, in px: in a crowded row neighbours hang at different heights."""
     found = np.full(len(x), -13)
     for row in np.unique(y):
         here = np.flatnonzero(y == row)
-        if len(here) > CROWDED:
-            found[here[np.argsort(x[here], kind="stable")][1::2]] = -56
+        heights = -(-len(here) // CROWDED)
+        found[here[np.argsort(x[here], kind="stable")]] -= STEP * (np.arange(len(here)) % max(heights, 1))
     return [int(v) for v in found]
 
 
@@ -61,6 +62,6 @@ class TermGraphView(View):
         hidden = {"showgrid": False, "showticklabels": False, "showline": False}
         wide = [float(x.min(initial=0)) - 0.6, float(x.max(initial=0)) + 0.6]
         tall = [float(y.min(initial=0)) - 0.8, float(y.max(initial=0)) + 0.3]
-        return quiet_layout(
-            axis("", range=wide, **hidden), axis("general  →  specific", range=tall, **hidden) | {"autorange": False}, annotations=notes
-        )
+        up = axis("general  →  specific", range=tall, **hidden) | {"autorange": False}
+        narrow = {"rows": 1, "layout": {"annotations": notes if len(x) <= 3 else []}}  # no room for texts on a phone: touch a node
+        return quiet_layout(axis("", range=wide, **hidden), up, annotations=notes, meta={"narrow": narrow})

@@ -5,18 +5,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from uotlab.views.base import SOURCE, TARGET, VIEWS, Arrays, View
-from uotlab.views.style import INK, axis, f32, pick, quiet_layout, scatter, segments, span
+from uotlab.views.lines import gapped, headed
+from uotlab.views.style import INK, axis, f32, pick, quiet_layout, scatter, span
 
 MOST_LINES = 400  #: cells of which the way to the image is drawn
-
-
-def headed(arrows: np.ndarray, size: float = 0.32) -> np.ndarray:
-    """Arrows (k, 2, 2) as polylines (k, 5, 2) with a head."""
-    tail, head = arrows[:, 0], arrows[:, 1]
-    way = head - tail
-    side = np.stack([-way[:, 1], way[:, 0]], 1)
-    barbs = [head - size * way + sign * 0.6 * size * side for sign in (1, -1)]
-    return np.stack([tail, head, barbs[0], head, barbs[1]], 1)
 
 
 def drawn(arrays: Arrays, lines: str) -> np.ndarray:
@@ -24,11 +16,11 @@ def drawn(arrays: Arrays, lines: str) -> np.ndarray:
     if lines == "streams" and "velocity/streams" in arrays:
         return np.asarray(arrays["velocity/streams"], dtype=np.float32)
     if lines == "arrows":
-        return f32(headed(f32(arrays["velocity/arrows"])))
+        return headed(f32(arrays["velocity/arrows"]))
     if lines == "each cell" and "velocity/mapped" in arrays:
         source, mapped = f32(arrays["velocity/source"]), f32(arrays["velocity/mapped"])
         rows = pick(len(source), MOST_LINES)
-        return f32(headed(np.stack([source[rows], mapped[rows]], 1), 0.15))
+        return headed(np.stack([source[rows], mapped[rows]], 1), 0.15)
     return np.zeros((0, 2, 2), np.float32)
 
 
@@ -45,11 +37,7 @@ class VelocityView(View):
     def traces(self, arrays: Arrays, *, lines="arrows", **_: Any) -> list[dict[str, Any]]:
         source, target = f32(arrays["velocity/source"]), f32(arrays["velocity/target"])
         held = drawn(arrays, lines)
-        gaps = ~np.isfinite(held[..., 0])
-        x, y = segments(held)
-        hole = np.zeros((len(held), held.shape[1] + 1), dtype=bool)
-        hole[:, :-1], hole[:, -1] = gaps, True
-        x[hole.ravel()] = y[hole.ravel()] = np.nan
+        x, y = gapped(held)
         line = {"type": "scattergl", "mode": "lines", "name": "arrows", "x": x, "y": y, "line": {"color": INK, "width": 1.6}}
         cells = [scatter("target", target, TARGET, marker={"opacity": 0.25}), scatter("source", source, SOURCE, marker={"opacity": 0.45})]
         return [*cells, {**line, "hoverinfo": "skip"}]

@@ -24,7 +24,7 @@ class VolcanoView(View):
     """Significant genes in colour, the strongest with their names, chosen ones ringed."""
 
     title = "Volcano"
-    summary = "Each gene's log2 fold change in the growing cells against minus log10 of its descriptive p-value."
+    summary = "Each gene's log2 fold change in the group of cells against minus log10 of its descriptive p-value."
     needs = frozenset({"genes/logfc", "genes/p", "genes/adjusted"})
     order = 300
     options: ClassVar[dict[str, Any]] = {"labels": True, "adjusted": False}
@@ -52,6 +52,6 @@ class VolcanoView(View):
                 note = {"x": float(x[i]), "y": float(y[i]), "text": names[i], "showarrow": False, "yshift": 10, "font": {"size": 11}}
                 notes.append(note)
         lines = [{"type": "line", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "yref": "paper", "line": {"color": FAINT, "width": 1, "dash": "dot"}}]
-        first = axis("log2 fold change (growing cells / the rest)", range=span(x, -x))
+        first = axis("log2 fold change (group / the rest)", range=span(x, -x))
         what = "adjusted p, descriptive" if adjusted else "p, descriptive"
         return quiet_layout(first, axis(f"−log10 {what}", rangemode="tozero"), annotations=notes, shapes=lines)

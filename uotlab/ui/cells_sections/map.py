@@ -9,7 +9,10 @@ import streamlit as st
 from uotlab.cells.embedding import Embedding, embedding, kinds_of, pending
 from uotlab.errors import InputError
 from uotlab.ui import state
+from uotlab.ui.cells_groups import OPENING, choose_map
+from uotlab.ui.cells_moving import FIELDS
 from uotlab.ui.cells_scene import Scene
+from uotlab.ui.cells_section import SECTIONS, Section
 from uotlab.ui.cells_source import CellsPicture, Colouring
 from uotlab.ui.live import live
 from uotlab.ui.panel import status_metrics, view_options
@@ -18,36 +21,44 @@ from uotlab.ui.sources import find, gather
 from uotlab.views.base import VIEWS
 
 KEY, LOOK_SECONDS, HEIGHT = "cells_live", 1.5, 560
-OPENING = 0.5  #: s that the page waits for an embedding that may be kept on disk
-SCALING, ROLE, GENE = "scaling", "source, target", "a gene ..."
+SCALING, MASS, ROLE, GENE = "scaling", "transported mass", "source, target", "a gene ..."
 
 
-def show(scene: Scene) -> None:
-    """The choices, and the picture."""
-    with st.container(horizontal=True, key="cells-look", vertical_alignment="bottom", gap="medium"):
-        kinds = kinds_of(scene.study)
-        if st.session_state.get("cells_kind") not in kinds:  # the data's own map, else UMAP, which components stand in for till it is there
-            st.session_state["cells_kind"] = "given" if "given" in kinds else "umap"
-        kind = st.selectbox("Map", list(kinds), key="cells_kind", format_func=kinds.__getitem__, width=210)
-        colouring = _colouring(scene)
-    placement = _placement(scene, kind)
-    options = view_options("cells", {}, skip=() if colouring.kind == "scaling" else ("range",), key="cells-options")
-    job, chosen = scene.job, scene.selected
-    told = [scene.data, job.id if job else "", placement.kind, colouring.kind, colouring.name, chosen.tolist()]
-    name = hashlib.blake2b(json.dumps(told).encode(), digest_size=12).hexdigest()
-    picture = gather(f"cells {name}", lambda: CellsPicture(scene.study, placement, colouring, job, chosen))
+@SECTIONS.register("cells")
+class MapSection(Section):
+    """Cells on a map, live."""
 
-    def selected() -> None:
-        said = getattr(st.session_state.get(KEY), "selected", None)
-        if said is not None:
-            _select(scene, picture, json.loads(said))
+    title = "Cells"
+    order = 10
+    keeps = ("cells_kind", "cells_colour", "cells_gene")
+    live = True
 
-    live(
-        picture, "cells", options, key=KEY, height=HEIGHT, state=job.state if job else "still", views=("cells",),
-        metrics=status_metrics(job), select="source", on_selected=selected,
-    )  # fmt: skip
-    st.caption(VIEWS["cells"].summary)
-    _chosen(scene)
+    def show(self, scene: Scene) -> None:
+        """The choices, and the picture."""
+        with st.container(horizontal=True, key="cells-look", vertical_alignment="bottom", gap="medium"):
+            kinds = kinds_of(scene.study)
+            choose_map(kinds)
+            kind = st.selectbox("Map", list(kinds), key="cells_kind", format_func=kinds.__getitem__, width=210)
+            colouring = _colouring(scene)
+        placement = _placement(scene, kind)
+        options = view_options("cells", {}, skip=() if colouring.kind == "scaling" else ("range",), key="cells-options")
+        job, chosen = scene.job, scene.selected
+        lines = options["velocity"] if options["velocity"] in FIELDS else ""
+        told = [scene.data, job.id if job else "", placement.kind, colouring.kind, colouring.name, lines, chosen.tolist()]
+        name = hashlib.blake2b(json.dumps(told).encode(), digest_size=12).hexdigest()
+        picture = gather(f"cells {name}", lambda: CellsPicture(scene.study, placement, colouring, job, chosen, lines))
+
+        def selected() -> None:
+            said = getattr(st.session_state.get(KEY), "selected", None)
+            if said is not None:
+                _select(scene, picture, json.loads(said))
+
+        live(
+            picture, "cells", options, key=KEY, height=HEIGHT, state=job.state if job else "still", views=("cells",),
+            metrics=status_metrics(job), select="source", on_selected=selected,
+        )  # fmt: skip
+        st.caption(VIEWS["cells"].summary)
+        _chosen(scene)
 
 
 def _placement(scene: Scene, kind: str) -> Embedding:
@@ -73,13 +84,15 @@ def _waiting(scene: Scene, kind: str) -> None:
 def _colouring(scene: Scene) -> Colouring:
     """What colours the cells."""
     columns = list(scene.study.columns)
-    first = [SCALING, *([scene.study.type] if scene.study.type else []), ROLE]
+    first = [SCALING, MASS, *([scene.study.type] if scene.study.type else []), ROLE]
     names = [*dict.fromkeys([*first, *columns, *([GENE] if scene.study.has_genes else [])])]
     if st.session_state.get("cells_colour") not in names:
         st.session_state["cells_colour"] = scene.study.type if scene.study.type and scene.job is None else SCALING
     name = st.selectbox("Colour", names, key="cells_colour", width=210)
     if name == SCALING:
         return Colouring("scaling")
+    if name == MASS:
+        return Colouring("mass")
     if name == ROLE:
         return Colouring("role")
     if name != GENE:

@@ -16,7 +16,8 @@ from uotlab.cells.hierarchy import NOTE, graph_arrays
 from uotlab.errors import InputError
 from uotlab.ui import state
 from uotlab.ui.cells_pictures import still
-from uotlab.ui.cells_scene import Scene, analysed
+from uotlab.ui.cells_scene import Scene, analysed, follows
+from uotlab.ui.cells_section import SECTIONS, Section
 from uotlab.ui.cells_tables import table
 from uotlab.ui.later import Progress
 from uotlab.ui.plain import plain
@@ -28,14 +29,22 @@ DOTS = 12  #: genes of the dot plot
 GMT_LIMIT = 20  #: MB
 
 
-def show(scene: Scene) -> None:
-    """The choices, then tables and pictures of the analysis."""
-    if not scene.study.has_genes:
-        st.info("These data hold points only, no genes: maps and scaling run on them, gene tables cannot.", icon=":material/info:")
-        return
-    choices = _choices(scene)
-    name = ("genes", *choices[:5], None if choices[5] is None else hash(tuple(choices[5])))
-    analysed(scene, name, partial(_analysis, choices), "Testing genes and gene sets", _show)
+@SECTIONS.register("genes")
+class GenesSection(Section):
+    """What growing cells express."""
+
+    title = "Genes"
+    order = 40
+    keeps = ("genes_group", "genes_percentile", "genes_test", "genes_method", "genes_species")
+
+    def show(self, scene: Scene) -> None:
+        """The choices, then tables and pictures of the analysis."""
+        if not scene.study.has_genes:
+            st.info("These data hold points only, no genes: maps and scaling run on them, gene tables cannot.", icon=":material/info:")
+            return
+        choices = _choices(scene)
+        name = ("genes", *choices[:5], None if choices[5] is None else hash(tuple(choices[5])))
+        analysed(scene, name, partial(_analysis, choices), "Testing genes and gene sets", _show)
 
 
 def _choices(scene: Scene) -> tuple[Any, ...]:
@@ -43,7 +52,7 @@ def _choices(scene: Scene) -> tuple[Any, ...]:
     with st.container(horizontal=True, key="genes-choices", vertical_alignment="bottom", gap="medium"):
         chosen = scene.selected
         groups = [GROWING, *([SELECTED] if len(chosen) else [])]
-        if st.session_state.get("genes_group") not in groups:
+        if st.session_state.get("genes_group") not in groups or follows("genes", chosen):
             st.session_state["genes_group"] = groups[-1]
         group = st.selectbox("Cells", groups, key="genes_group", width=170, help="Against the rest of the source cells")
         state.start_with("genes_percentile", 90)
@@ -117,9 +126,10 @@ def _show(scene: Scene, outcome: Outcome, analysis: Analysed) -> None:
             return
         table(found.terms, "term", "terms", f"{name}-gene-sets.csv")
         still("terms", term_arrays(found), f"terms {name}", 420)
-        graph = graph_arrays(found.terms, found.sets)
-        if len(graph["graph/x"]):
-            still("term-graph", graph, f"graph {name}", 420)
-            st.caption(NOTE)
-        else:
-            st.caption("No gene set is significant after adjustment, so there is no graph of terms.")
+    graph = graph_arrays(found.terms, found.sets)
+    if not len(graph["graph/x"]):
+        st.caption("No gene set is significant after adjustment, so there is no graph of terms.")
+        return
+    st.markdown("##### Gene sets from general to specific")
+    still("term-graph", graph, f"graph {name}", 560)
+    st.caption(NOTE)

@@ -12,10 +12,12 @@ from uotlab.cells.growth import against_arrays, growth_by_type, mass_note, proli
 from uotlab.errors import InputError
 from uotlab.ui.cells_pictures import still
 from uotlab.ui.cells_scene import Scene, analysed
+from uotlab.ui.cells_section import SECTIONS, Section
 from uotlab.ui.cells_tables import table
 from uotlab.ui.plain import plain
 
 HEIGHT = 380
+SELECTED, RESAMPLES = "selected cells", 1000
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,16 @@ def growth_of(outcome: Outcome) -> Growth:
     return Growth(growth_by_type(outcome), cycle, words, truth, rank)
 
 
-def show(scene: Scene) -> None:
-    """The whole section."""
-    analysed(scene, "growth", lambda outcome, progress: growth_of(outcome), "Growth of the cell types", _show)
+@SECTIONS.register("growth")
+class GrowthSection(Section):
+    """Who grows."""
+
+    title = "Growth"
+    order = 20
+
+    def show(self, scene: Scene) -> None:
+        """The whole section."""
+        analysed(scene, "growth", lambda outcome, progress: growth_of(outcome), "Growth of the cell types", _show)
 
 
 def _show(scene: Scene, outcome: Outcome, found: Growth) -> None:
@@ -64,16 +73,32 @@ def _show(scene: Scene, outcome: Outcome, found: Growth) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("##### By cell type, with 95% intervals of the mean")
-        still("growth-types", type_arrays(found.types), "growth types", HEIGHT)
-        table(found.types, "type", "growth", "growth-by-type.csv")
+        types = with_selected(found.types, outcome, chosen)
+        still("growth-types", type_arrays(types), "growth types", HEIGHT)
+        table(types, "type", "growth", "growth-by-type.csv")
     with right:
         st.markdown("##### All cells")
         still("scaling", {"xi": outcome.growth.astype(np.float32)}, "growth all", HEIGHT)
         if found.truth is not None:
             st.markdown("##### Against the truth of the simulation")
-            still("growth-against", found.truth, "growth truth", HEIGHT)
+            still("growth-against", {**found.truth, "against/chosen": chosen}, "growth truth", HEIGHT)
         st.markdown("##### Against the cell cycle")
         if found.cycle is None:
             st.caption(plain(found.no_cycle))
         else:
-            still("growth-against", found.cycle, "growth cycle", HEIGHT)
+            still("growth-against", {**found.cycle, "against/chosen": chosen}, "growth cycle", HEIGHT)
+
+
+def with_selected(types: Any, outcome: Outcome, chosen: np.ndarray) -> Any:
+    """A table of `growth_by_type` with a first row for the selected cells, where there are any."""
+    import pandas as pd
+
+    if not len(chosen):
+        return types
+    values, rng = outcome.growth[chosen], np.random.default_rng(np.random.SeedSequence([0, 9_1979]))
+    means = values[rng.integers(0, len(values), (RESAMPLES, len(values)))].mean(1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    row: dict[str, Any] = {"type": SELECTED, "cells": len(chosen), "mean": values.mean(), "low": low, "high": high}
+    if "truth" in types:
+        row["truth"] = outcome.study.truth["growth"][chosen].mean()
+    return pd.concat([pd.DataFrame([row]), types], ignore_index=True)
