@@ -13,6 +13,15 @@ def rejection(weights: Tensor, u: Tensor) -> Tensor:
     return u.to(weights) * weights.max() < weights
 
 
+def retained(weights: Tensor, u: Tensor) -> Tensor:
+    """u < w / mean w, (n,) bool: a point is left out with the chance that is the share of its mass that is let go.
+
+    The rule as gazdieva2025robust prints it, whose weights have mean 1. No exact sample, as heavy points would have to come more than once,
+    but the one for pictures: `rejection` leaves out most of a cloud that is kept whole but for a few heavy points.
+    """
+    return u.to(weights) * weights.mean() < weights
+
+
 def systematic(weights: Tensor, n: int, rng: torch.Generator) -> Tensor:
     """n row numbers by weight, (n,) int64, ascending: each row floor(n w) or ceil(n w) times, w its share.
 

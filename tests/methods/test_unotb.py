@@ -16,7 +16,7 @@ from uotlab.methods.unotb import barycenter_map_loss, barycenter_potential_loss,
 from uotlab.metrics.barycenter_map_error import BarycenterMapError
 from uotlab.nets.congruent import CongruentPotentials
 from uotlab.nets.mlp import Standard
-from uotlab.resampling import acceptance_rate, allotted, effective_share, rejection, systematic
+from uotlab.resampling import acceptance_rate, allotted, effective_share, rejection, retained, systematic
 
 SMALL = {"width": 8, "depth": 1, "batch_size": 16}
 
@@ -145,6 +145,8 @@ def test_resampling():
     rows = torch.arange(200_000) % 4
     kept = torch.bincount(rows[rejection(w[rows], u)], minlength=4).double() / 50_000
     assert kept.tolist() == pytest.approx([0, 0.25, 0.75, 1.0], abs=0.02)
+    let_be = torch.bincount(rows[retained(w[rows], u)], minlength=4).double() / 50_000  # w / mean w is 0, 0.5, 1.5, 2
+    assert let_be.tolist() == pytest.approx([0, 0.5, 1, 1], abs=0.02)
     assert acceptance_rate(w) == 0.5
     assert effective_share(w) == pytest.approx(64 / (4 * 26))
     assert allotted(torch.tensor([1 / 3, 1 / 3, 1 / 3]), 10) == [3, 4, 3]

@@ -136,6 +136,7 @@ def test_any_picture_of_the_runs_side_by_side(token):
     assert (scaling.layout["xaxis2"]["matches"], scaling.layout["xaxis2"]["anchor"]) == ("x", "y2")
     assert "matches" not in scaling.layout["xaxis3"]  # other data
     assert [n["text"].split(" ", 2)[2] for n in scaling.layout["annotations"]] == [f"<b>{run.name}</b>" for run in runs]
+    assert scaling.layout["yaxis"]["autorange"] is True  # plotly forgets it where x is fixed and followed, and draws 0 to 4
     plane = draw("compare-pictures", SidePicture(runs, "map", {}).snapshot.arrays, {})
     assert len({t["xaxis"] for t in plane.traces}) == 2  # the line has no map in the plane
     assert plane.layout["yaxis"]["scaleanchor"] == "x"

@@ -113,3 +113,12 @@ def test_colour_scales_are_ones_the_browser_knows(name, snapshot):
         for holder in (trace, trace.get("marker", {})):
             scale = holder.get("colorscale", [])
             assert isinstance(scale, list) or scale in {"Cividis", "Viridis", "Greys"}, scale
+
+
+def test_what_is_let_go_of_is_grey_and_what_takes_part_is_coloured():
+    arrays = SNAPSHOTS["learned barycenter"]
+    traces = {t["name"]: t for t in VIEWS["barycenter-samples"]().traces(arrays)}
+    out = sum(int((arrays[f"accepted/{k}"] < 0.5).sum()) for k in (0, 1))
+    assert len(traces["rejected"]["x"]) == out > 0
+    assert len(traces["P1, λ 0.5"]["x"]) == int((arrays["accepted/0"] > 0.5).sum())
+    assert not np.isin(traces["rejected"]["x"], traces["P1, λ 0.5"]["x"]).any()

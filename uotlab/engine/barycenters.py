@@ -3,7 +3,7 @@
 Names, for marginals k = 0, 1, ... of n_k displayed points:
 
 * `marginal/k` (n_k, d), `marginal_label/k` (n_k,) with names in `labels`; for d > 2 also `marginal2/k` on common axes
-* `image/k` (n_k, d), `image2/k`; `weight/k` (n_k,) of mean 1 at the optimum; `accepted/k` (n_k,) 1 where rejection keeps a point
+* `image/k` (n_k, d), `image2/k`; `weight/k` (n_k,) of mean 1 at the optimum; `accepted/k` (n_k,) 0 for the share of mass that is let go
 * `lambda` (K,); `barycenter` (m, d), `barycenter2`, `barycenter_of` (m,) the marginal that each point came from
 * where points are images: `marginal_image/k`, `image_image/k` (j, h, w) or (j, h, w, 3), and `image_weight/k` (j,)
 """
@@ -18,7 +18,7 @@ from uotlab.engine.asking import chunked
 from uotlab.engine.scoring import first_label
 from uotlab.methods.base import HasBarycenter, State
 from uotlab.problem import Measure, Problem
-from uotlab.resampling import allotted, rejection
+from uotlab.resampling import allotted, retained
 
 IMAGES = 30  #: a marginal
 CLASSES = 64  #: a label column with more values than this is no class
@@ -57,7 +57,7 @@ class BarycenterScene:
             weight = chunked(lambda p, k=k: method.acceptance(state, k, p), points, state.device)  # type: ignore[misc]
             arrays |= self._place("image", k, _f32(image.numpy()))
             arrays[f"weight/{k}"] = _f32(weight.numpy())
-            arrays[f"accepted/{k}"] = _f32(rejection(weight, self.u[k]).numpy())
+            arrays[f"accepted/{k}"] = _f32(retained(weight, self.u[k]).numpy())
             if self.rows:
                 rows = self.rows[k]
                 arrays[f"image_image/{k}"] = self._decoded(arrays[f"image/{k}"][rows])

@@ -13,7 +13,10 @@ class Acceptance(Metric):
     """mean w / max w: the share of points that rejection sampling keeps; of each class apart where there are labels, such as outliers."""
 
     title, unit, better, of, live, order = "Acceptance", "share", "neither", "barycenter", True, 2
-    summary = "The share of a marginal's points that rejection sampling keeps, and of each of its classes: near 0 for outliers left out."
+    summary = (
+        "The share of a marginal's points that rejection sampling keeps, and of each of its classes: near 0 for outliers left out. "
+        "One heavy point lowers it for all others; the effective share does not depend on one."
+    )
 
     def __call__(self, e: Evaluation) -> dict[str, float]:
         if e.barycenter is None:

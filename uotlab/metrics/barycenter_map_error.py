@@ -16,6 +16,7 @@ from uotlab.metrics.base import METRICS, Evaluation, Metric
 class BarycenterMapError(Metric):
     """100 E|T_k(x) - T*_k(x)|² / trace Cov of the barycenter, the unexplained variance, of each marginal; balanced problems only."""
 
+    begins = ("map error of marginal",)
     title, unit, of, live, order = "Map error", "% of variance", "barycenter", True, 5
     summary = "Squared error of each map to the barycenter, as a share of the barycenter's variance, where the exact map is known."
 

@@ -7,6 +7,7 @@ from uotlab.metrics.base import METRICS, Evaluation, Metric
 class MarginalMass(Metric):
     """E[psi_k*'((f_k - c_k)/rho_k)] of every marginal k: 1 at the optimum, since each carries the barycenter's mass."""
 
+    begins = ("mass of marginal",)
     title, unit, better, of, live, order = "Mass of each marginal", "mass", "neither", "barycenter", True, 1
     summary = (
         "How much mass each marginal gives to the barycenter. All must come to 1; the distance tells how far training is from its end."

@@ -20,6 +20,7 @@ LEAST = 1e-9  #: share of the largest weight below which a point takes no part
 class BarycenterError(Metric):
     """L2 = E|T_1(x) - T*_1(x)|² over points as the reference takes them, and W2²/2 between both barycenters."""
 
+    begins = ("barycenter L2", "barycenter W2²/2")
     title, unit, of, order = "Error of the barycenter", "squared data units", "barycenter", 6
     summary = "Squared distance of the map of marginal 1 from the discrete one, and W2²/2 between the learned and the discrete barycenter."
 

@@ -136,6 +136,7 @@ class Metric(ABC):
 
     name: ClassVar[str]
     title: ClassVar[str]
+    begins: ClassVar[tuple[str, ...]] = ()  #: how its numbers' names begin where that is not its own name
     unit: ClassVar[str] = ""
     better: ClassVar[Literal["lower", "higher", "neither"]] = "lower"
     summary: ClassVar[str]

@@ -26,8 +26,8 @@ HELP = (
 
 
 def rho_text(rho: float) -> str:
-    """10, 0.5 or ∞."""
-    return "∞" if math.isinf(rho) else f"{rho:g}"
+    """1000, 0.0142 or ∞: three digits, as much as tells two prices apart."""
+    return "∞" if math.isinf(rho) else f"{float(f'{rho:.3g}'):g}"
 
 
 def penalties(cls: type[Method], values: Mapping[str, Any], scale: float, eps: float | None) -> dict[str, float]:

@@ -57,6 +57,12 @@ def window(arrays: Arrays, numbers: Sequence[int], **more: Any) -> dict[str, Any
     return quiet_layout(axis(first, range=span(points[:, 0])), vertical, **more)
 
 
+def rejected_points(arrays: Arrays, numbers: Sequence[int]) -> dict[str, Any]:
+    """What is let go of these marginals, in grey."""
+    left = np.concatenate([flat(arrays, f"marginal/{k}")[~taken(arrays, k)] for k in numbers])
+    return scatter("rejected", left, GREY, marker={"size": point_size(len(left), 4.5), "opacity": 0.6})
+
+
 def cloud(arrays: Arrays, k: int, points: np.ndarray, **more: Any) -> dict[str, Any]:
     """Points of marginal k in its colour."""
     marker = {"opacity": 0.55, "size": point_size(len(points), 4.5), **more.pop("marker", {})}

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from uotlab.views.barycenter import BARYCENTER, faded, measure_color
-from uotlab.views.barycenter_parts import GREY, cloud, flat, marginals, on_line, taken, window
+from uotlab.views.barycenter_parts import cloud, flat, marginals, on_line, rejected_points, taken, window
 from uotlab.views.base import VIEWS, Arrays, View
 from uotlab.views.style import pick, point_size, scatter, segments
 
@@ -17,7 +17,7 @@ class PlansView(View):
     """All marginals, the lines of their plans, samples of the barycenter."""
 
     title = "Conditional plans"
-    summary = "A line leads from each accepted point to its place in the barycenter. Grey points are rejected: their mass is let go."
+    summary = "A line leads from each accepted point to its place in the barycenter. Grey points are rejected: so much mass is let go."
     needs = frozenset({"marginal/0", "marginal/1", "image/0", "image/1", "barycenter"})
     order = 4
     options: ClassVar[dict[str, Any]] = {"lines": LINES, "samples": True, "rejected": True}
@@ -31,8 +31,7 @@ class PlansView(View):
         kept = {k: taken(arrays, k) for k in numbers}
         found: list[dict[str, Any]] = []
         if rejected:
-            left = np.concatenate([points[k][~kept[k]] for k in numbers])
-            found.append(scatter("rejected", left, GREY, marker={"size": point_size(len(left), 4.5), "opacity": 0.6}))
+            found.append(rejected_points(arrays, numbers))
         for k in numbers:
             name = cloud(arrays, k, points[k][kept[k]])
             if lines != LINES[-1]:

@@ -115,6 +115,8 @@ class ComparePicturesView(View):
                 if lead != i and leader and axis.get("type") != "category" and axis.get("visible", True):
                     axis = {key: v for key, v in axis.items() if key not in ("range", "scaleanchor", "scaleratio", "rangemode")}
                     axis["matches"] = leader
+                elif "range" not in axis:
+                    axis.setdefault("autorange", True)  # plotly forgets it where the other axis of two panels is fixed and followed
                 if (letter == "x" and row < rows - 1) or (letter == "y" and column):
                     axis["title"] = {"text": ""}
                 here = numbers[i][letter + own]
