@@ -69,14 +69,47 @@ def test_mistakes_are_sentences(words, says, capsys):
 def test_growth_holds_the_target_unless_something_else_is_said():
     methods, solvers = uotlab.METHODS, uotlab.SOLVERS
     expected = {"rho1": pytest.approx(0.95), "rho2": math.inf}
-    assert growth_settings(methods["uotm"], {}) == expected
+    assert growth_settings(methods["uotfm"], {}) == expected
     assert growth_settings(solvers["sinkhorn"], {}) == expected
     assert growth_settings(solvers["sinkhorn"], {"eps": 0.1})["rho1"] == pytest.approx(1.9)
     assert growth_settings(methods["uotm"], {"tau": 0.1}) == {"tau": 0.1}
     for name, cls in methods.items():
-        made = cls(**growth_settings(cls, {}))
+        settings = growth_settings(cls, {})
+        assert settings.pop("steps", 1) > 0
+        made = cls(**settings)
         assert not all(cls.relaxed) or (made.rho1 < 1 and math.isinf(made.rho2)), name
     assert growth_settings(methods["otm"], {}) == {}
+
+
+def test_a_held_target_brings_the_settings_of_the_method_along():
+    for name, cls in uotlab.METHODS.items():
+        own = dict(cls.held_target)
+        fields = {k: v for k, v in own.items() if k != "steps"}
+        cls(**fields)  # each is a field, and a value that it takes
+        if not own or not all(cls.relaxed):
+            assert growth_settings(cls, {}).keys() <= {"rho1", "rho2"}
+            continue
+        key = next(iter(fields))
+        assert growth_settings(cls, {}).items() >= own.items(), name
+        assert growth_settings(cls, {"rho1": 2.0, "divergence2": "balanced"}).items() >= own.items(), name
+        assert growth_settings(cls, {key: 7, "rho2": math.inf})[key] == 7, name
+        for other in ({"rho": 1.0}, {"rho1": math.inf, "rho2": math.inf}, {"rho1": 1.0, "rho2": 5.0}):
+            assert growth_settings(cls, other) == other, name
+
+
+def test_steps_of_a_held_target_are_taken_and_given_way(monkeypatch):
+    seen = []
+
+    def stop(method, problem, steps, *rest, **params):
+        seen.append((steps, params["r1"]))
+        raise uotlab.InputError("enough")
+
+    monkeypatch.setattr("uotlab.cells.running.fit", stop)
+    for more in ({}, {"steps": 7}, {"r1": 0.0}):
+        with pytest.raises(uotlab.InputError, match="enough"):
+            cells.run(cells.load("dentate-gyrus"), "uotm", **more)
+    own = uotlab.METHODS["uotm"].held_target
+    assert seen == [(own["steps"], own["r1"]), (7, own["r1"]), (own["steps"], 0.0)]
 
 
 def test_too_large_plans_are_refused(monkeypatch):

@@ -6,8 +6,9 @@ methods that raise. The one training loop is `uotlab.engine.loop`.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -99,6 +100,8 @@ class Method(Settings, ABC):
     default_steps: ClassVar[int]
     losses: ClassVar[tuple[Any, ...]] = ()  #: the pure loss functions, whose source the card shows
     order: ClassVar[int] = 100
+    #: fields, and "steps", with which it settles where the target is held and the source relaxed, as growth of cells asks for
+    held_target: ClassVar[Mapping[str, Any]] = MappingProxyType({})
 
     divergence1: str = Field("kl", description="Divergence of the source marginal")
     divergence2: str = Field("kl", description="Divergence of the target marginal")

@@ -21,6 +21,7 @@ Reference: yang2019scalable, Algorithm 1.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar, Literal
 
 import torch
@@ -99,6 +100,7 @@ class UBGAN(Method):
     reference = "yang2019scalable"
     convention = "cost-weight"
     default_steps: ClassVar[int] = 4000
+    held_target: ClassVar = MappingProxyType({"steps": 2000, "width": 32, "depth": 1})
     losses = (critic_loss, scaling_loss, map_loss)
 
     c2: Literal["divergence", "jeffreys"] = Field(

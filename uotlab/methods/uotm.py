@@ -10,6 +10,7 @@ Reference: choi2023generative, Algorithm 1; the schedule of rho: choi2024analyzi
 
 import math
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar, Literal
 
 import torch
@@ -72,6 +73,7 @@ class UOTM(Method):
     reference = "choi2023generative"
     convention = "cost-weight"
     default_steps: ClassVar[int] = 6000
+    held_target: ClassVar = MappingProxyType({"steps": 2000, "r1": 10.0})
     losses = (potential_loss, map_loss)
 
     width: int = Field(128, ge=4, le=2048, description="Units in each hidden layer")
