@@ -6,6 +6,7 @@ import math
 import anndata
 import numpy as np
 import pytest
+import scanpy as sc
 
 import uotlab
 from tests.cells import files
@@ -25,11 +26,11 @@ def test_a_file_becomes_an_h5ad_and_tables(tmp_path, store, capsys):
     numbers = json.loads(got.out)
     assert {"source cells", "target cells", "mass", "growth Alpha", "growth Beta"} == set(numbers)
     assert "Principal components" in got.err
-    assert sorted(f.name for f in out.iterdir()) == ["cells.csv", "cells.h5ad", "growth.csv", "run.json"]
+    assert sorted(f.name for f in out.iterdir()) == ["branches.csv", "cells.csv", "cells.h5ad", "fates.csv", "growth.csv", "run.json"]
     back = anndata.read_h5ad(out / "cells.h5ad")
     assert back.obs["uot_scaling"].notna().sum() == 30
     assert back.obsm["X_pca_uot"].shape == (60, 4)
-    assert (out / "growth.csv").read_text().splitlines()[0] == "cell_type,growth"
+    assert (out / "growth.csv").read_text().splitlines()[0] == "type,cells,mean,low,high"
     record = json.loads((out / "run.json").read_text())
     assert record["settings"]["method"] == "uotm"
     assert record["about"]["source"] == "E14.5"
@@ -42,6 +43,52 @@ def test_a_dataset_by_a_solver(tmp_path, capsys):
     assert "spearman with true growth" in got.out
     assert "Note: Simulated cells" in got.out
     assert got.err == ""
+
+
+def test_genes_fates_and_a_report(tmp_path, capsys):
+    out, sets, allowed = tmp_path / "out", tmp_path / "own.gmt", tmp_path / "allowed.json"
+    genes = cells.load("dentate-gyrus").genes
+    sets.write_text("mine\tnote\t" + "\t".join(genes[:20]) + "\n")
+    allowed.write_text('{"neurons": {"Neuroblast": ["Granule mature", "Granule immature"]}}')
+    words = ["--genes", "--gmt", str(sets), "--shuffles", "1", "--fates", "--branches", str(allowed), "--push", "Neuroblast", "--effect"]
+    command = ["cells", "dentate-gyrus", "--run", "sinkhorn", *words, "--out", str(out), "--report", "--figures", "html", "--json"]
+    assert main(command) == 0
+    got = capsys.readouterr()
+    found = json.loads(got.out)
+    assert found["terms"][0]["term"] == "mine"
+    assert [row["branch"] for row in found["branches"]] == ["neurons"]
+    assert sum(row["mass"] for row in found["push"]) == pytest.approx(1)
+    assert 0 < found["effect l2"] < found["effect l2 without a map"]
+    assert "Drawing figures" in got.err
+    files_there = {f.name for f in out.iterdir()}
+    tables = {"cells.csv", "growth.csv", "genes.csv", "terms.csv", "fates.csv", "branches.csv", "push.csv", "features.csv"}
+    assert files_there == tables | {"cells.h5ad", "run.json", "report.html", "figures"}
+    assert {f.stem for f in (out / "figures").iterdir()} >= {"cells", "velocity", "growth-by-type", "fate-flow", "volcano", "gene-sets"}
+    back = anndata.read_h5ad(out / "cells.h5ad")
+    table = sc.get.rank_genes_groups_df(back, "high")
+    assert list(table["names"][:10]) == [row["gene"] for row in found["genes"]]
+    assert table["pct_nz_reference"].between(0, 1).all()
+    assert "transition" in back.uns["uot"]
+    page = (out / "report.html").read_text()
+    assert all(f"<h2>{title}</h2>" in page for title in ("Settings", "Growth", "Fates", "Genes"))
+    record = json.loads((out / "run.json").read_text())
+    assert record["versions"]["scanpy"]
+    assert record["genes"]["shuffles"] == 1
+
+
+def test_a_sweep_and_perturbations(tmp_path, capsys):
+    out = tmp_path / "out"
+    quick = ["cells", "dentate-gyrus", "--out", str(out), "--json", "--figures", "html"]
+    assert main([*quick, "--sweep", "0.5,inf", "--seeds", "0,1", "--set", "eps=0.1"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["rho"] for row in found] == [0.5, "Infinity"]
+    assert len((out / "runs.csv").read_text().splitlines()) == 5
+    words = ["--perturb", "--run", "otm,uotm", "--steps", "2", "--set", "batch_size=16"]
+    assert main([*quick, *words]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(row["condition"], row["method"]) for row in found] == [("35", "otm"), ("35", "uotm")]
+    assert (out / "figures" / "conditions-l2.html").exists()
+    assert {"sweep.csv", "runs.csv", "perturbation.csv"} <= {f.name for f in out.iterdir()}
 
 
 def test_a_look_is_json(tmp_path, capsys):
@@ -59,6 +106,18 @@ def test_a_look_is_json(tmp_path, capsys):
         (["two-squares"], "holds no cells"),
         (["no.h5ad", "--data", "pcs=3"], "--prepare KEY=VALUE"),
         (["dentate-gyrus", "--set", "nonsense=1"], "nonsense"),
+        (["dentate-gyrus", "--report"], "needs a folder: --out DIR"),
+        (["dentate-gyrus", "--percentile", "100"], "between 0 and 100"),
+        (["dentate-gyrus", "--key", "a b"], "a plain name such as uot"),
+        (["dentate-gyrus", "--push", "Beta"], "no source cell has the type 'Beta'; there are Astrocytes"),
+        (["dentate-gyrus", "--gmt", "none.gmt"], "none.gmt cannot be read"),
+        (["dentate-gyrus", "--branches", "none.json"], "none.json cannot be read"),
+        (["dentate-gyrus", "--sweep", "1,x"], "numbers above 0"),
+        (["dentate-gyrus", "--sweep", "--perturb"], "not both"),
+        (["dentate-gyrus", "--sweep", "--genes"], "--genes is of one run"),
+        (["dentate-gyrus", "--perturb", "--seeds", "a"], "--seeds takes whole numbers"),
+        (["dentate-gyrus", "--perturb", "--conditions", "P99"], "P99"),
+        (["dentate-gyrus", "--sweep", "--run", "uotm,sinkhorn", "--set", "rho1=1"], "only one of the two kinds"),
     ],
 )
 def test_mistakes_are_sentences(words, says, capsys):

@@ -80,3 +80,13 @@ def test_bad_places_get_a_sentence(tmp_path):
         with pytest.raises(InputError, match=says):
             cells.write_h5ad(outcome, path, key)
     assert [f.name for f in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_held_source_has_no_growing_cells(tmp_path):
+    study = cells.load("dentate-gyrus")
+    outcome = cells.run(study, "sinkhorn", rho1=np.inf, rho2=np.inf)
+    assert outcome.alike
+    with pytest.raises(InputError, match="All cells grow alike"):
+        outcome.high()
+    back = anndata.read_h5ad(cells.write_h5ad(outcome, tmp_path / "cells.h5ad"))
+    assert not back.obs["uot_high"].any()

@@ -2,19 +2,51 @@
 
 from typing import Any
 
+from uotlab.cells.bundle import export, moved
+from uotlab.cells.enriched import analyse
+from uotlab.cells.fates import accuracy, pull, push, transition
+from uotlab.cells.gmt import read_gmt
+from uotlab.cells.growth import growth_by_type
 from uotlab.cells.kept import keep
 from uotlab.cells.outcome import Outcome
+from uotlab.cells.perturbation import held_out, perturb
 from uotlab.cells.preparation import Preparation, prepare
 from uotlab.cells.reading import join, read
 from uotlab.cells.running import run
 from uotlab.cells.study import Study
+from uotlab.cells.sweeping import tau_sweep
 from uotlab.cells.writing import cells_table, write_h5ad
 from uotlab.data.base import DATASETS
 from uotlab.errors import InputError
 from uotlab.parameters import check_count, make_model
 from uotlab.problem import Problem
 
-__all__ = ["Outcome", "Preparation", "Study", "cells_table", "join", "keep", "load", "prepare", "read", "run", "study_of", "write_h5ad"]
+__all__ = [
+    "Outcome",
+    "Preparation",
+    "Study",
+    "accuracy",
+    "analyse",
+    "cells_table",
+    "export",
+    "growth_by_type",
+    "held_out",
+    "join",
+    "keep",
+    "load",
+    "moved",
+    "perturb",
+    "prepare",
+    "pull",
+    "push",
+    "read",
+    "read_gmt",
+    "run",
+    "study_of",
+    "tau_sweep",
+    "transition",
+    "write_h5ad",
+]
 
 
 def load(name: str, n: int | None = None, seed: int = 0, **params: Any) -> Study:

@@ -92,6 +92,24 @@ def genes_of(outcome: Outcome, percentile: float = HIGH, method: Test = "t-test_
     return differential(outcome.study, outcome.high(percentile), method)
 
 
+def scanpy_ranks(table: Any, method: str = "t-test_overestim_var") -> dict[str, Any]:
+    """A table of `differential` as scanpy keeps it in uns["rank_genes_groups"], for `sc.get.rank_genes_groups_df(adata, "high")`."""
+    import pandas as pd
+
+    def held(column: str, kind: Any) -> np.ndarray:
+        return np.array([(v,) for v in table[column]], dtype=[("high", kind)]).view(np.recarray)
+
+    found: dict[str, Any] = {
+        "params": {"groupby": "uot_high", "reference": "rest", "method": method, "use_raw": False, "corr_method": "benjamini-hochberg"},
+        "names": held("gene", object),
+    }
+    kinds = {"scores": "score", "pvals": "p", "pvals_adj": "p_adjusted", "logfoldchanges": "logfc"}
+    found |= {key: held(column, np.float64) for key, column in kinds.items()}
+    index = pd.Index(table["gene"].to_numpy(), name="names")
+    shares = {"pts": "share_high", "pts_rest": "share_rest"}
+    return found | {key: pd.DataFrame({"high": table[column].to_numpy()}, index=index) for key, column in shares.items()}
+
+
 def checked_group(high: np.ndarray, n: int) -> np.ndarray:
     """The group as bool (n,).
 

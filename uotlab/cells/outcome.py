@@ -13,6 +13,7 @@ from uotlab.errors import InputError
 from uotlab.plans.base import Plan
 
 HIGH = 90.0  #: percentile of growth above which a cell counts as growing
+ALIKE = 1e-5  #: spread of growth that is rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +87,11 @@ class Outcome:
         return self.scaling / max(float(self.scaling.mean()), 1e-300)
 
     @property
+    def alike(self) -> bool:
+        """Whether all cells grow alike but for rounding, as they do where the source is held."""
+        return bool(np.ptp(self.growth) <= ALIKE)
+
+    @property
     def velocity(self) -> np.ndarray:
         """(n, d) T(x) - x."""
         return self.mapped - self.study.x
@@ -99,7 +105,7 @@ class Outcome:
         if not 0 < percentile < 100:
             raise InputError(f"percentile must lie between 0 and 100; it is {percentile:g}.")
         chosen = self.growth > np.percentile(self.growth, percentile)
-        if not chosen.any():
+        if self.alike or not chosen.any():
             raise InputError(
                 "All cells grow alike here, so that none grows more than the rest. Take a method with a scaling, and a finite rho."
             )

@@ -92,6 +92,19 @@ def features(study: Study, mapped: np.ndarray) -> Any:
     return table.loc[order].reset_index(drop=True)
 
 
+def held_out(outcome: Outcome) -> tuple[dict[str, float], Any]:
+    """What a run predicts for cells that it has not seen: distances to the target's, those of no map beside them, and `features`.
+
+    A plan saw all cells, so that all are measured then.
+    """
+    study, mapped = outcome.study, outcome.mapped
+    if outcome.settings.get("method") in METHODS:
+        held = study.split(int(outcome.settings.get("seed") or 0))[1]
+        study, mapped = held, mapped[np.searchsorted(study.source, held.source)]
+    found = asdict(effect(mapped, study.y)) | {f"{k} without a map": v for k, v in asdict(effect(study.x, study.y)).items()}
+    return found, features(study, mapped)
+
+
 def perturb(
     study: Study,
     methods: Sequence[str] = ("oticnn", "uoticnn"),

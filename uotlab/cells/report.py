@@ -98,6 +98,7 @@ def report(
     figures: bool = True,
     shuffles: int = 10,
     seed: int = 0,
+    with_genes: bool = True,
 ) -> str:
     """The page as text, also written to `path` where one is given.
 
@@ -108,6 +109,7 @@ def report(
         genes: an analysis that is already there; None makes it, with `sets`, `shuffles` and `seed`.
         branches: as in `accuracy`.
         figures: False leaves out pictures and plotly.js.
+        with_genes: False leaves the genes out, which take the most time.
 
     Raises:
         InputError: the file cannot be written. A part that cannot be computed says why on the page.
@@ -121,6 +123,8 @@ def report(
     )
     _settings(page, outcome)
     for title, write in sections:
+        if title == "Genes" and not with_genes:
+            continue
         page.heading(title)
         try:
             write()
@@ -166,7 +170,7 @@ def _settings(page: _Page, outcome: Outcome) -> None:
     page.table(pd.DataFrame(rows, columns=["setting", "value"]), most=200)
     if study.about.steps:
         page.text("Preparation: " + "; ".join(study.about.steps) + ".")
-    page.table(pd.DataFrame(_versions(), columns=["library", "version"]))
+    page.table(pd.DataFrame(versions(), columns=["library", "version"]))
 
 
 def _growth(page: _Page, outcome: Outcome) -> None:
@@ -234,7 +238,8 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{key}", value if isinstance(value, str | int | float) else to_json(value)
 
 
-def _versions() -> list[tuple[str, str]]:
+def versions() -> list[tuple[str, str]]:
+    """Versions of Python and of the libraries that a result depends on."""
     found = [("python", platform.python_version())]
     for name in LIBRARIES:
         try:

@@ -130,7 +130,7 @@ def row_of(
         except InputError:  # a type of the branches may be missing from a subsample
             pass
     high, terms = frozenset[int](), frozenset[str]()
-    if np.ptp(growth) > 0:
+    if not outcome.alike:
         chosen = outcome.high(percentile)
         high = frozenset(int(r) for r in study.source[chosen])
         if genes and min(chosen.sum(), (~chosen).sum()) >= 3:

@@ -30,7 +30,7 @@ def added(outcome: Outcome, key_added: str = "uot", percentile: float = HIGH) ->
     scaling = np.full(n, np.nan)
     scaling[rows] = outcome.growth
     high = np.zeros(n, bool)
-    if outcome.scaling is not None and np.ptp(outcome.growth) > 0:
+    if not outcome.alike:
         high[rows] = outcome.high(percentile)
     mapped = np.full(study.points.shape, np.nan, np.float32)
     mapped[rows] = outcome.mapped

@@ -1,122 +1,160 @@
-"""`python -m uotlab cells`: from a file of cells, or a dataset, to growth: an .h5ad and tables."""
+"""`python -m uotlab cells`: from a file of cells, or a dataset, to growth, genes and fates: an .h5ad, tables, figures and a report."""
 
 import argparse
-import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from uotlab import DATASETS, METHODS, SOLVERS, cells
+from uotlab import cells
+from uotlab.cells.branches import check_branches
+from uotlab.cells.bundle import accuracy_or_none, notes_of, numbers_of
+from uotlab.cells.drawing import Format, browser
+from uotlab.cells.embedding import KINDS
+from uotlab.cells.enrich import EnrichmentTest, map_sets, sets_of
+from uotlab.cells.enriched import GeneAnalysis
+from uotlab.cells.genes import Test
+from uotlab.cells.growth import groups
 from uotlab.cells.looking import look
-from uotlab.cli.words import check_writable, settings_of, show_numbers, versions
+from uotlab.cells.outcome import HIGH
+from uotlab.cli import cells_many
+from uotlab.cli.cells_data import add_data, branches_asked, method_of, study_asked, teller
+from uotlab.cli.words import check_writable, settings_of, show_numbers
 from uotlab.engine.files import plain, to_json, write_text
-from uotlab.errors import InputError, did_you_mean, short
+from uotlab.errors import InputError, short
 
-NAMED = ("time", "source", "target", "type", "layer", "space")  #: fields of a preparation with an option of their own
+SHOWN = 10  #: genes, terms and types that are printed
+FIRST = "uotm"  #: the method where none is named
 
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser of `python -m uotlab`."""
-    parser = commands.add_parser("cells", help="growth of cells, from a file or a dataset")
-    parser.add_argument("data", metavar="FILE|DATASET", help=".h5ad, 10x folder or .h5, .loom, .csv, .tsv, .mtx, or a dataset of cells")
-    parser.add_argument("--look", action="store_true", help="only say what the file holds, as JSON")
-    for name in NAMED:
-        parser.add_argument(f"--{name}", default="", help=str(cells.Preparation.model_fields[name].description))
-    parser.add_argument("--obs", metavar="TABLE", help="a csv of what is known of the cells, their names first")
-    parser.add_argument("--transpose", action="store_true", help="the rows of the table are genes")
-    parser.add_argument("--prepare", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="further settings, such as pcs=50")
-    parser.add_argument("--data", dest="data_set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="of a dataset")
-    parser.add_argument("--n", type=int, help="most cells a side (default: all of a file, the dataset's own number)")
-    parser.add_argument("--run", metavar="METHOD", default="uotm", help="method, or solver such as sinkhorn (default uotm)")
-    parser.add_argument("--steps", type=int, help="training steps (default: the method's)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the run (default 0)")
-    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="hyper-parameters of the method")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    parser.add_argument("--key", default="uot", help="beginning of the keys that are written (default uot)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write cells.h5ad, cells.csv, growth.csv and run.json there")
-    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
-    parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    parser = commands.add_parser(
+        "cells", help="growth, genes and fates of cells, from a file or a dataset", description="Growth, genes and fates of cells."
+    )
+    add_data(parser)
+    group = parser.add_argument_group("training")
+    group.add_argument(
+        "--run", metavar="METHOD", help=f"method, or solver such as sinkhorn (default {FIRST}); --sweep and --perturb take several, A,B"
+    )
+    group.add_argument("--steps", type=int, help="training steps (default: the method's)")
+    group.add_argument("--seed", type=int, default=0, help="seed of the run (default 0)")
+    group.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="hyper-parameters of the method")
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    group = parser.add_argument_group("genes and fates")
+    group.add_argument("--genes", action="store_true", help="genes and gene sets of the growing cells, beside shuffled scalings")
+    group.add_argument("--gmt", type=Path, metavar="FILE", help="gene sets of your own (default: those of the cells' species)")
+    group.add_argument("--percentile", type=float, default=HIGH, help=f"of growth, above which a cell counts as growing (default {HIGH:g})")
+    group.add_argument("--test", choices=get_args(EnrichmentTest), default="mhg", help="of gene sets (default mhg)")
+    group.add_argument("--de", choices=get_args(Test), default=get_args(Test)[0], help="of genes (default %(default)s)")
+    group.add_argument("--shuffles", type=int, default=10, help="shuffled scalings beside every p-value (default 10)")
+    group.add_argument("--fates", action="store_true", help="which type becomes which, and how much goes where it may")
+    group.add_argument("--branches", type=Path, metavar="FILE", help="JSON of what may become what, for --fates")
+    group.add_argument("--effect", action="store_true", help="distances of mapped to target cells, held out, and means of every feature")
+    group.add_argument("--push", metavar="TYPE", help="where the source cells of a type go")
+    group.add_argument("--pull", metavar="TYPE", help="where the target cells of a type come from")
+    cells_many.add_options(parser)
+    group = parser.add_argument_group("what is written")
+    group.add_argument("--out", type=Path, metavar="DIR", help="write cells.h5ad, tables and run.json there")
+    group.add_argument("--report", action="store_true", help="also report.html, one page with settings, figures, tables and warnings")
+    group.add_argument("--figures", choices=get_args(Format), help="also figures; svg and png need Chromium, Chrome or Edge")
+    group.add_argument("--map", choices=tuple(KINDS), default="pca", help="of the cells in the figures (default pca)")
+    group.add_argument("--key", default="uot", help="beginning of the keys that are written (default uot)")
+    group.add_argument("--json", action="store_true", help="print the numbers as JSON")
+    group.add_argument("--quiet", action="store_true", help="no progress on stderr")
     parser.set_defaults(command=cells_command)
 
 
 def cells_command(arguments: argparse.Namespace) -> None:
-    """Prepare, train, say how much grows, and write what was asked for."""
+    """Prepare, train, say what was asked for, and write it."""
     if arguments.look:
         print(to_json(asdict(look(arguments.data, obs=arguments.obs, transpose=arguments.transpose)), indent=2))
         return
-    if arguments.run not in METHODS and arguments.run not in SOLVERS:
-        raise InputError(
-            f"There is no method or solver named '{short(arguments.run)}'. {did_you_mean(arguments.run, [*METHODS, *SOLVERS])}"
+    _check_out(arguments)
+    if arguments.sweep is not None or arguments.perturb:
+        cells_many.run_many(arguments)
+        return
+    method = arguments.run or FIRST
+    params = settings_of("--set", arguments.set, method_of(method))
+    sets = None if arguments.gmt is None else cells.read_gmt(arguments.gmt)
+    branches = branches_asked(arguments.branches)
+    study = study_asked(arguments)
+    _check_study(arguments, study, sets, branches)
+    outcome = cells.run(study, method, arguments.steps, arguments.seed, arguments.device, not arguments.quiet, **params)
+    told = teller(quiet=arguments.quiet)
+    found: dict[str, Any] = dict(numbers_of(outcome))
+    genes = None
+    if arguments.genes:
+        genes = cells.analyse(
+            outcome, arguments.percentile, sets, arguments.test, arguments.de, arguments.shuffles, arguments.seed, progress=told
         )
-    params = settings_of("--set", arguments.set, (METHODS if arguments.run in METHODS else SOLVERS)[arguments.run])
+    features = None
+    if arguments.effect:
+        effects, features = cells.held_out(outcome)
+        found |= {f"effect {k}": v for k, v in effects.items()}
+    moved = {way: cells.moved(outcome, kind, way) for way in ("push", "pull") if (kind := getattr(arguments, way))}  # type: ignore[arg-type]
+    written: list[str] = []
+    if arguments.out is not None:
+        written = cells.export(
+            outcome, arguments.out, genes=genes, branches=branches, figures=arguments.figures, page=arguments.report, kind=arguments.map,
+            percentile=arguments.percentile, key_added=arguments.key, progress=told,
+        )  # fmt: skip
+        more = {way: table for way, (table, _) in moved.items()} | ({} if features is None else {"features": features})
+        for name, table in more.items():
+            write_text(arguments.out / f"{name}.csv", table.to_csv(index=False, float_format="%.7g"))
+            written.append(f"{name}.csv")
+    tables = _tables(arguments, outcome, genes, branches) | {way: each for way, (_, each) in moved.items()}
+    if arguments.json:
+        show_numbers(found | {name: plain(table.to_dict("records")) for name, table in tables.items()}, as_json=True)
+        return
+    show_numbers(found, as_json=False)
+    for name, table in tables.items():
+        print(f"\n{name}:\n{table.to_string(index=False, float_format=lambda v: f'{v:.3g}')}")
+    for note in notes_of(outcome, genes):
+        print(f"Note: {note}")
+    if written:
+        print(f"Written to {arguments.out}: {', '.join(written)}")
+
+
+def _tables(arguments: argparse.Namespace, outcome: cells.Outcome, genes: GeneAnalysis | None, branches: Any) -> dict[str, Any]:
+    """What is printed of genes and fates."""
+    found: dict[str, Any] = {}
+    if genes is not None:
+        found["genes"] = genes.genes.head(SHOWN)
+        if len(genes.terms):
+            found["terms"] = genes.terms.head(SHOWN).drop(columns="genes")
+    if arguments.fates or branches is not None:
+        found["fates"] = cells.transition(outcome).reset_index()
+        accurate = accuracy_or_none(outcome, branches)
+        found |= {} if accurate is None else {"branches": accurate.branches}
+    return found
+
+
+def _check_out(arguments: argparse.Namespace) -> None:
+    """What can be told before hours of training."""
+    if arguments.out is None and (arguments.report or arguments.figures):
+        raise InputError(f"--{'report' if arguments.report else 'figures'} writes files, so it needs a folder: --out DIR.")
     if arguments.out is not None:
         check_writable(arguments.out)
-    study = study_asked(arguments)
-    outcome = cells.run(study, arguments.run, arguments.steps, arguments.seed, arguments.device, not arguments.quiet, **params)
-    numbers = growth_numbers(outcome)
-    if arguments.out is not None:
-        write_outcome(arguments.out, outcome, numbers, arguments.key)
-    show_numbers(numbers, arguments.json)
-    if arguments.json:
-        return
-    for note in study.notes:
-        print(f"Note: {note}")
-    if arguments.out is not None:
-        print(f"Written to {arguments.out}: cells.h5ad, cells.csv, growth.csv, run.json")
+    if arguments.figures in ("svg", "png"):
+        browser()
+    if not 0 < arguments.percentile < 100:
+        raise InputError(f"--percentile must lie between 0 and 100; it is {arguments.percentile:g}.")
+    if not arguments.key.isidentifier():
+        raise InputError(f"--key must be a plain name such as uot; it is '{short(arguments.key)}'.")
 
 
-def method_of(name: str) -> Any:
-    """The class of a method, or of a solver."""
-    if name not in METHODS and name not in SOLVERS:
-        raise InputError(f"There is no method or solver named '{short(name)}'. {did_you_mean(name, [*METHODS, *SOLVERS])}")
-    return METHODS[name] if name in METHODS else SOLVERS[name]
-
-
-def study_asked(arguments: argparse.Namespace) -> cells.Study:
-    """The study of the dataset or the file that the command names."""
-    named = {name: value for name in NAMED if (value := getattr(arguments, name))}
-    if arguments.data in DATASETS and not Path(arguments.data).exists():
-        cls = DATASETS[arguments.data]
-        given = settings_of("--data", arguments.data_set, cls)
-        wrong = [f"--{k}" for k in named if k not in cls.model_fields] + (["--prepare"] if arguments.prepare else [])
-        if wrong:
-            raise InputError(f"{cls.name} is prepared already, so that {wrong[0]} does not apply. Its settings: --data KEY=VALUE.")
-        return cells.load(arguments.data, arguments.n, given.pop("seed", 0), **named, **given)
-    if arguments.data_set:
-        raise InputError("--data gives settings of a dataset; for a file use --prepare KEY=VALUE.")
-    settings = settings_of("--prepare", arguments.prepare, cells.Preparation)
-    progress = None if arguments.quiet else (lambda step, share: print(f"{share:4.0%} {step}", file=sys.stderr))
-    study = cells.prepare(Path(arguments.data), progress, obs=arguments.obs, transpose=arguments.transpose, **named, **settings)
-    return study if arguments.n is None else study.subsample(arguments.n)
-
-
-def growth_numbers(outcome: cells.Outcome) -> dict[str, float]:
-    """Numbers of cells, the transported mass, and mean growth by cell type."""
-    study = outcome.study
-    numbers: dict[str, float] = {"source cells": len(study.source), "target cells": len(study.target), "mass": outcome.mass}
-    if study.type:
-        types = study.types("source")
-        numbers |= {f"growth {k}": float(outcome.growth[types == k].mean()) for k in sorted(set(types))}
-    if "growth" in study.truth:
-        from scipy.stats import spearmanr
-
-        numbers["spearman with true growth"] = float(spearmanr(outcome.growth, study.truth["growth"]).statistic)
-    return numbers
-
-
-def write_outcome(folder: Path, outcome: cells.Outcome, numbers: dict[str, float], key: str) -> None:
-    """cells.h5ad, cells.csv (one row a source cell), growth.csv (one row a type) and run.json.
-
-    Raises:
-        InputError: the folder cannot be written.
-    """
-    study = outcome.study
-    cells.write_h5ad(outcome, folder / "cells.h5ad", key)
-    growth = "".join(f'"{k.removeprefix("growth ")}",{v:.6g}\n' for k, v in numbers.items() if k.startswith("growth "))
-    record = {"settings": plain(dict(outcome.settings)), "numbers": numbers, "about": plain(asdict(study.about)), "versions": versions()}
-    try:
-        write_text(folder / "cells.csv", cells.cells_table(outcome, key).to_csv(float_format="%.7g"))
-        write_text(folder / "growth.csv", f"{study.type or 'type'},growth\n{growth}")
-        write_text(folder / "run.json", to_json(record, indent=2) + "\n")
-    except OSError as error:
-        raise InputError(f"--out {short(folder)} cannot be written ({error.strerror}); choose another folder.") from None
+def _check_study(arguments: argparse.Namespace, study: cells.Study, sets: Any, branches: Any) -> None:
+    """Whether these cells have the genes, sets and types that are asked for."""
+    if (arguments.genes or sets is not None) and not study.has_genes:
+        raise InputError("These cells come without genes, so no gene can be tested. Leave out --genes, or take data with genes.")
+    if sets is not None:
+        map_sets(sets_of(sets, study.species), study.genes)
+        arguments.genes = True
+    if branches is not None:
+        ends = tuple(dict.fromkeys(t for table in branches.values() for to in table.values() for t in to))
+        check_branches(branches, ends, *(set(groups(study, None, side)) for side in ("source", "target")))
+    for way, side in (("push", "source"), ("pull", "target")):
+        kind = getattr(arguments, way)
+        types = sorted(set(groups(study, None, side))) if kind else []
+        if kind and kind not in types:
+            raise InputError(f"--{way}: no {side} cell has the type '{short(kind)}'; there are {', '.join(map(short, types))}.")
