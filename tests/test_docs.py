@@ -117,7 +117,8 @@ def test_commands_are_real(words: list[str]) -> None:
         from uotlab.cli.cells import method_of
 
         assert uotlab.DATASETS[given.data].kind == "cells"
-        make_model(method_of(given.run), settings_of("--set", given.set, method_of(given.run)))
+        for method in (given.run or "uotm").split(","):
+            make_model(method_of(method), settings_of("--set", given.set, method_of(method)))
     elif words[3] == "sweep":
         from uotlab.cli.sweep import spec_of
 
