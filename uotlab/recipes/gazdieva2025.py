@@ -148,3 +148,23 @@ class ClassesLearned(Gazdieva):
     run = RunSpec(method="unotb", dataset="class-imbalance", params={"tau": 1.0}, steps=1000)
     view = "barycenter-samples"
     order = 76
+
+
+@RECIPES.register("gazdieva-3b")
+class OutliersLearned(Gazdieva):
+    """U-NOTB on three clouds with outliers."""
+
+    title = "Three clouds with outliers: the learned robust barycenter"
+    figure = "Figure 3"
+    picture = (
+        "Three clouds of four blobs, two of them with 5% outliers: at τ = 1 the barycenter has four blobs, "
+        "and none of the strays that the balanced one has."
+    )
+    look = (
+        "The groups far to the right and to the left are grey: they are rejected, and no line leads from them. "
+        "Beside it on the page of barycenters the balanced one carries them along."
+    )
+    topics = ("outliers", "barycenters")
+    run = RunSpec(method="unotb", dataset="outlier-mixture", data={"marginals": 3}, params={"tau": 1.0}, steps=1500)
+    view = "barycenter-plans"
+    order = 77

@@ -66,7 +66,8 @@ class ComparePicturesView(View):
         count = len(self._panels(arrays))
         layout = quiet_layout(margin={"l": 40, "r": 12, "t": 58, "b": 40}) | self._placed(arrays, self._columns(arrays, count))
         layout["legend"] = {**layout["legend"], "y": 1.07}
-        narrow = {"rows": count, "layout": self._placed(arrays, 1)}  # on a phone
+        high = {"legend": {**layout["legend"], "y": 1 + 0.07 / max(count, 1)}}  # as far above the first panel as for one
+        narrow = {"rows": count, "layout": self._placed(arrays, 1) | high}  # on a phone
         return layout | ({"meta": {"narrow": narrow}} if count > 1 else {})
 
     @staticmethod
