@@ -6,6 +6,7 @@ import anndata
 import h5py
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from tests.cells import files
 from uotlab import cells
@@ -47,6 +48,23 @@ def turned(adata):
     return anndata.AnnData(np.resize(adata.X, (12, 60)), var=adata.obs, obs=adata.var.assign(day=np.resize(["1", "2"], 12)))
 
 
+def alike(adata):
+    adata.X[:] = 1
+
+
+def numbers_as_types(adata):
+    adata.obs["score"] = np.arange(60) / 7
+
+
+def no_values(adata):
+    return anndata.AnnData(None, adata.obs)
+
+
+def counted_twice(adata):
+    adata.X = sp.csr_matrix(adata.X)
+    adata.X.indices[5] = 100_000
+
+
 BAD = {
     "no obs column": (no_obs, {}, "no obs column, so that nothing says"),
     "one time point": (one_time, {"time": "day"}, "has one value only, 'E14.5'"),
@@ -67,6 +85,10 @@ BAD = {
     "genes as rows": (turned, {}, "rows look like genes"),
     "nothing passes": (lambda a: None, {"min_genes": 500}, "No cell passes the quality control"),
     "no gene": (lambda a: None, {"min_cells": 500}, "No gene is found in 500 cells"),
+    "all cells alike": (alike, {}, "All cells have the same values"),
+    "numbers as types": (numbers_as_types, {"type": "score"}, "holds 60 different numbers, which are no cell types"),
+    "no values": (no_values, {}, "hold no expression values and name no space"),
+    "places outside": (counted_twice, {}, "sparse matrix of these cells is damaged"),
     "no such setting": (lambda a: None, {"pc": 3}, "has no setting 'pc'"),
 }
 
@@ -78,7 +100,7 @@ def test_bad_cells_get_a_sentence(change, settings, says):
     assert str(told.value).endswith((".", "?"))
 
 
-ON_DISK = ("negative counts", "NaN", "huge integers", "one time point", "no obs column", "nothing passes", "no gene")
+ON_DISK = ("negative counts", "NaN", "huge integers", "one time point", "no obs column", "nothing passes", "no gene", "all cells alike")
 
 
 @pytest.mark.parametrize("name", ON_DISK)
@@ -148,7 +170,25 @@ def named(tmp_path, name, content):
     return path
 
 
+def shifted(part, place, value):
+    """A file whose sparse matrix points outside itself: scipy's own code would write beside its memory."""
+
+    def write(file):
+        values = file[f"X/{part}"][...]
+        values[place] = value
+        file[f"X/{part}"][...] = values
+
+    return lambda tmp_path: with_parts(tmp_path, write)
+
+
+POINTERS = {
+    "column too large": (shifted("indices", 5, 100_000), "sparse matrix of .* is damaged"),
+    "column below 0": (shifted("indices", 5, -1), "sparse matrix of .* is damaged"),
+    "rows that fall": (shifted("indptr", 5, 10**7), "damaged"),
+}
+
 BAD_FILES = {
+    **POINTERS,
     "cut off": (cut, "damaged"),
     "no HDF5": (lambda t: named(t, "a.h5ad", b"hello"), "cannot be opened as HDF5"),
     "vlen X": (lambda t: with_parts(t, object_x), "Python objects or raw bytes at 'X'"),
@@ -174,6 +214,9 @@ BAD_FILES = {
         "needs the names of cells",
     ),
     "nothing there": (lambda t: t / "none.h5ad", "no file or folder"),
+    "a name too long": (lambda t: t / ("a" * 5000 + ".h5ad"), "no file or folder a"),
+    "no name": (lambda t: t / "a\0b.h5ad", "no file or folder a"),
+    "no matrix": (lambda t: with_parts(t, lambda f: f.__delitem__("X")), "hold no expression values and name no space"),
 }
 
 
@@ -183,6 +226,13 @@ def test_bad_files_get_a_sentence(make, says, tmp_path, store):
     with pytest.raises(InputError, match=says) as told:
         cells.prepare(path, pcs=3)
     assert str(tmp_path) not in str(told.value)
+
+
+@pytest.mark.parametrize(("make", "says"), POINTERS.values(), ids=POINTERS)
+def test_pointers_astray_are_told_of_a_matrix_that_stays_on_disk(make, says, tmp_path, store, monkeypatch):
+    monkeypatch.setattr("uotlab.cells.reading.IN_MEMORY", 0)
+    with pytest.raises(InputError, match=says):
+        cells.prepare(make(tmp_path), pcs=3)
 
 
 def test_a_matrix_whose_names_do_not_fit_is_told(tmp_path):

@@ -6,9 +6,10 @@ import pytest
 from scipy.stats import fisher_exact, ttest_ind
 
 from uotlab import cells
-from uotlab.cells.enrich import COLUMNS, enrich, map_sets
+from uotlab.cells.enrich import COLUMNS, LEAST, LEAST_SHIPPED, enrich, map_asked, map_sets
 from uotlab.cells.enriched import analyse, analyse_group, null_p, term_arrays
 from uotlab.cells.genes import differential, differential_of, dot_arrays, genes_of, volcano_arrays
+from uotlab.cells.gmt import shipped
 from uotlab.cells.hierarchy import graph_arrays, inclusion, levels
 from uotlab.cells.mhg import mhg
 from uotlab.cells.outcome import Outcome
@@ -88,6 +89,31 @@ def test_sets_are_found_whatever_the_case_and_the_wrong_species_is_told():
     assert "another species" in foreign.notes[1]
     with pytest.raises(InputError, match="No gene set has 5 to 500"):
         map_sets(other, np.array(["x1", "x2"]))
+
+
+def test_sets_of_another_species_that_share_names_are_told_by_their_letters():
+    genes = np.array([f"Gene{i}" for i in range(40)])
+    own, human = {"a": tuple(genes[:8])}, {"a": tuple(g.upper() for g in genes[:8])}
+    assert len(map_asked(own, "mouse", genes).notes) == 1
+    notes = map_asked(human, "mouse", genes).notes
+    assert "8 of 8 symbols agree with the genes only when capital letters are ignored (GENE0 in the sets, Gene0 here)" in notes[-1]
+
+
+@pytest.mark.parametrize("foreign", ["human", "mouse"])
+def test_a_gmt_of_another_species_gets_a_sentence(study, outcome, foreign):
+    told = " ".join(analyse(outcome, sets=shipped(foreign), shuffles=0).notes)
+    assert "may be of another species" in told
+
+
+def test_shipped_sets_need_more_genes_than_ones_own_where_they_can():
+    symbols_of = shipped("zebrafish")
+    genes = np.array(sorted({s for symbols in list(symbols_of.values())[:200] for s in symbols}))
+    shippeds = map_asked(None, "zebrafish", genes)
+    assert min(map(len, shippeds.places.values())) >= LEAST_SHIPPED
+    assert min(map(len, map_asked(symbols_of, "zebrafish", genes).places.values())) < LEAST_SHIPPED
+    small = min(symbols_of.values(), key=len)
+    few = np.array([*small[:7], *(f"other{i}" for i in range(9))])
+    assert LEAST <= max(map(len, map_asked(None, "zebrafish", few).places.values())) < LEAST_SHIPPED
 
 
 @pytest.mark.parametrize("test", ["mhg", "over-representation", "prerank"])

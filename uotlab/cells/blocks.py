@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from uotlab.errors import InputError, short
+
 VALUES = 8_000_000  #: dense numbers of a block
 SPREAD = 4  #: rows on disk are read in one run where they take up at least a quarter of it
 
@@ -26,7 +28,21 @@ def blocks(X: Any, rows: np.ndarray, size: int | None = None) -> Iterator[tuple[
         if isinstance(X, np.ndarray) or hasattr(X, "tocsr"):
             found = X[wanted]
         elif last - first <= SPREAD * len(wanted):
-            found = X[first:last][wanted - first]
+            found = checked_structure(X[first:last], "the expression")[wanted - first]
         else:
             found = X[wanted]
-        yield start, sp.csr_matrix(found, dtype=np.float32)
+        yield start, sp.csr_matrix(checked_structure(found, "the expression"), dtype=np.float32)
+
+
+def checked_structure(X: Any, name: str) -> Any:
+    """A sparse matrix whose places lie inside it; scipy's own code trusts them, and would write beside its memory.
+
+    Raises:
+        InputError: they do not.
+    """
+    if sp.issparse(X) and hasattr(X, "check_format"):
+        try:
+            X.check_format(full_check=True)
+        except ValueError as error:
+            raise InputError(f"The sparse matrix of {name} is damaged ({short(error)}). Save it again with adata.write_h5ad.") from None
+    return X

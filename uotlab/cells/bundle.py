@@ -64,7 +64,7 @@ def export(
         tables |= {} if found is None else {"branches.csv": found.table}
     if genes is not None:
         tables["genes.csv"] = genes.genes
-        tables |= {"terms.csv": genes.terms.assign(genes=genes.terms["genes"].map(" ".join))} if len(genes.terms) else {}
+        tables |= {"terms.csv": genes.terms} if len(genes.terms) else {}
     tell("Writing cells", 0.1)
     ranks = {} if genes is None else {"rank_genes_groups": scanpy_ranks(genes.genes, str(genes.settings["method"]))}
     write_h5ad(outcome, folder / "cells.h5ad", key_added, percentile=percentile, transition=fates, uns=ranks)

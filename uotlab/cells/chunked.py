@@ -12,11 +12,13 @@ import scipy.sparse as sp
 
 from uotlab.cells.blocks import block_rows, blocks
 from uotlab.cells.checks import refuse_genes_as_rows, refuse_no_counts, unique_names
-from uotlab.cells.preparation import Preparation, Progress, Work, scanpy_quietly, study_of
+from uotlab.cells.preparation import ALIKE, Preparation, Progress, Work, scanpy_quietly, study_of
 from uotlab.cells.sides import chosen_sides
 from uotlab.cells.study import About, Study
 from uotlab.cells.values import kind_of_values
 from uotlab.errors import InputError
+
+ROUNDING = 1e-9  #: of a variance, as a share of the squared mean: the difference of two large sums
 
 MOST_GENES = 8000  #: of a covariance
 
@@ -207,6 +209,8 @@ def _components(work: Work, path: Path) -> np.ndarray:
         mean = total / n
         covariance = (gram - n * np.outer(mean, mean)) / (n - 1)
         sd = np.sqrt(np.maximum(np.diag(covariance), 1e-24)) if how.scale else np.ones(k)
+        if np.diag(covariance).max() <= ROUNDING * float(np.square(mean).max()):
+            raise InputError(ALIKE)
         covariance /= np.outer(sd, sd)
         values, vectors = np.linalg.eigh(covariance)
         values, vectors = values[::-1][:pcs], vectors[:, ::-1][:, :pcs]

@@ -7,7 +7,7 @@ References: eden2007discovering; fang2023gseapy.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -18,6 +18,7 @@ from uotlab.errors import InputError, did_you_mean, short
 
 EnrichmentTest = Literal["mhg", "prerank", "over-representation"]
 LEAST, MOST = 5, 500  #: measured genes of a set that is tested
+LEAST_SHIPPED = 15  #: of a shipped one, as GSEA has it: thousands of them overlap, and the smallest crowd the others out
 FEW_MAPPED = 0.5
 SIGNIFICANT = 0.05
 COLUMNS = ("term", "p", "p_adjusted", "stat", "hits", "size", "cutoff", "genes")
@@ -98,6 +99,36 @@ def map_sets(sets: Mapping[str, Sequence[str]], genes: np.ndarray, least: int = 
     return Mapped(found, np.asarray(genes, dtype=str), share, common / max(len(place), 1), notes)
 
 
+def map_asked(sets: Mapping[str, Sequence[str]] | None, species: str, genes: np.ndarray) -> Mapped:
+    """`map_sets` of a person's own sets, or of the shipped ones of a species, which need more measured genes where some have them.
+
+    Raises:
+        InputError: as `sets_of` and `map_sets`.
+    """
+    found = sets_of(sets, species)
+    if sets is None:
+        try:
+            return map_sets(found, genes, LEAST_SHIPPED)
+        except InputError:  # few genes are measured
+            pass
+    mapped = map_sets(found, genes)
+    return mapped if sets is None else replace(mapped, notes=(*mapped.notes, *_other_letters(found, genes)))
+
+
+def _other_letters(sets: Mapping[str, Sequence[str]], genes: np.ndarray) -> tuple[str, ...]:
+    """A sentence where symbols agree only without regard to capital letters, as those of human, mouse and zebrafish do."""
+    written = {symbol.casefold(): symbol for symbols in sets.values() for symbol in symbols}
+    common = [(written[gene.casefold()], gene) for gene in map(str, genes) if gene.casefold() in written]
+    other = [(theirs, ours) for theirs, ours in common if theirs != ours]
+    if len(other) <= len(common) / 2:
+        return ()
+    theirs, ours = other[0]
+    return (
+        f"{len(other)} of {len(common)} symbols agree with the genes only when capital letters are ignored ({short(theirs)} in the sets, "
+        f"{short(ours)} here): the sets may be of another species, whose gene of the same name need not do the same.",
+    )
+
+
 def enrich(
     table: Any,
     sets: Mapping[str, Sequence[str]] | Mapped | None = None,
@@ -121,7 +152,7 @@ def enrich(
         raise InputError(
             f"test must be one of {', '.join(get_args(EnrichmentTest))}; it is '{short(str(test))}'. {did_you_mean(str(test), _TESTS)}"
         )
-    mapped = sets if isinstance(sets, Mapped) else map_sets(sets_of(sets, species), table["gene"].to_numpy(str))
+    mapped = sets if isinstance(sets, Mapped) else map_asked(sets, species, table["gene"].to_numpy(str))
     if len(mapped.genes) != len(table):
         raise InputError(f"The sets were mapped to {len(mapped.genes)} genes; the table has {len(table)}. Map them to this table's genes.")
     found, notes = _TESTS[test](table, mapped, seed, permutations)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from uotlab.cells.enrich import EnrichmentTest, Mapped, enrich, map_sets, sets_of
+from uotlab.cells.enrich import EnrichmentTest, Mapped, enrich, map_asked, sets_of
 from uotlab.cells.genes import DESCRIPTIVE, Test, differential_of, expression_of, minus_log10
 from uotlab.cells.outcome import HIGH, Outcome
 from uotlab.cells.study import Study
@@ -130,7 +130,7 @@ def _mapped(study: Study, sets: Mapping[str, Sequence[str]] | None) -> tuple[Map
     """The sets in terms of the study's genes; a sentence where none are known for it. A person's own sets must map."""
     if sets is None and not study.species:
         return None, ("The species of these cells is not known, so no gene sets were tested: say which it is, or give a GMT file.",)
-    return map_sets(sets_of(sets, study.species), study.genes), ()
+    return map_asked(sets, study.species, study.genes), ()
 
 
 def _best(terms: Any, test: str) -> float:

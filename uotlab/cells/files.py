@@ -13,7 +13,7 @@ import numpy as np
 from uotlab.cells.chunked import prepared_on_disk
 from uotlab.cells.kept import file_digest, folder_of, keep, kept, key_of
 from uotlab.cells.preparation import Preparation, Progress, prepared
-from uotlab.cells.reading import beside, read
+from uotlab.cells.reading import beside, existing, read
 from uotlab.cells.study import About, Study
 from uotlab.cells.tables import plain_suffix
 from uotlab.data.files import UPLOAD_LIMIT
@@ -27,9 +27,7 @@ def prepared_file(path: Path, how: Preparation, progress: Progress, about: About
     Args:
         reading: arguments of `read`: transpose, labels, obs.
     """
-    path = path.expanduser()
-    if not path.exists():
-        raise InputError(f"There is no file or folder {short(path.name)} at the place given. Check the path.")
+    path = existing(path)
     progress("Looking at the file", 0.0)
     known = {k: list(v) if isinstance(v, tuple) else v for k, v in reading.items() if v and k != "obs"}
     key = key_of("file", content_digest(path), how.model_dump(), known, _digest_of_table(reading.get("obs")))

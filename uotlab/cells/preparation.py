@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 from pydantic import Field
 
+from uotlab.cells.blocks import checked_structure
 from uotlab.cells.checks import checked
 from uotlab.cells.sides import chosen_sides
 from uotlab.cells.study import About, Column, Study
@@ -23,6 +24,8 @@ from uotlab.parameters import Settings, make_model
 
 Progress = Callable[[str, float], None]
 FEW_NUMBERS = 30  #: a column of numbers with no more values than this is a label
+SMALLEST = 1e-15  #: difference of values that components can be taken of
+ALIKE = "All cells have the same values, so there is nothing to match them by. Check the layer and the values."
 MOST_NAMES = 5000  #: a text column with more values than this is a name of cells, not a label
 
 
@@ -160,12 +163,13 @@ def _part(adata: Any, rows: np.ndarray, how: Preparation) -> Any:
     if how.layer and how.layer not in adata.layers:
         raise InputError(f"There is no layer '{how.layer}'. {did_you_mean(how.layer, list(adata.layers) or ['X'])}")
     X = adata.layers[how.layer] if how.layer else adata.X
-    X = sp.csr_matrix((len(rows), 0), dtype=np.float32) if X is None else X[rows]
+    var = adata.var.iloc[:0] if X is None else adata.var  # names alone are no genes
+    X = sp.csr_matrix((len(rows), 0), dtype=np.float32) if X is None else checked_structure(X, "these cells")[rows]
     obsm = {k: np.asarray(v)[rows] for k, v in adata.obsm.items() if hasattr(v, "shape") and len(v.shape) == 2}
     uns = {k: v for k, v in adata.uns.items() if str(k).endswith("_colors")}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # names are made unique later, with a note
-        return anndata.AnnData(X, adata.obs.iloc[rows].copy(), adata.var.copy(), uns, obsm)
+        return anndata.AnnData(X, adata.obs.iloc[rows].copy(), var.copy(), uns, obsm)
 
 
 def _filter(work: Work, kind: str) -> None:
@@ -268,6 +272,8 @@ def _components(work: Work) -> np.ndarray:
         raise InputError(
             f"{adata.n_obs} cells with {adata.n_vars} genes are too few for principal components; at least 3 of each are needed."
         )
+    if not _varies(adata.X):
+        raise InputError(ALIKE)
     pcs = min(how.pcs, most)
     if how.scale:
         scaled = adata[:, adata.var["highly_variable"].to_numpy()].copy()
@@ -281,6 +287,12 @@ def _components(work: Work) -> np.ndarray:
         share = adata.uns["pca"]["variance_ratio"].sum()
     work.steps.append(f"{pcs} principal components{', of genes scaled to unit variance' if how.scale else ''}, {share:.0%} of the variance")
     return adata.obsm["X_pca"]
+
+
+def _varies(X: sp.csr_matrix) -> bool:
+    """Whether some gene differs between cells by more than float32 can lose in a square."""
+    most, least = (np.asarray(part.todense()).ravel() for part in (X.max(axis=0), X.min(axis=0)))
+    return bool(len(most) and float((most - least).max()) > SMALLEST)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from uotlab.cells.blocks import checked_structure
 from uotlab.cells.h5 import opened
 from uotlab.cells.preparation import scanpy_quietly
 from uotlab.cells.tables import plain_suffix, read_mtx, read_table
@@ -37,10 +38,8 @@ def read(path: str | Path, *, layer: str = "", transpose: bool = False, labels: 
     Raises:
         InputError: one sentence on what is wrong with the file.
     """
-    path = Path(path).expanduser()
+    path = existing(path)
     name = short(path.name)
-    if not path.exists():
-        raise InputError(f"There is no file or folder {name} at the place given. Check the path.")
     with scanpy_quietly():
         adata = _read(path, name, layer, transpose, labels)
         if obs is not None:
@@ -48,6 +47,22 @@ def read(path: str | Path, *, layer: str = "", transpose: bool = False, labels: 
     if not adata.n_obs:
         raise InputError(f"{name} holds no cells.")
     return adata
+
+
+def existing(path: str | Path) -> Path:
+    """The path of a file or folder that is there.
+
+    Raises:
+        InputError: there is none, or the name is none that a file can have.
+    """
+    path = Path(path).expanduser()
+    try:
+        there = path.exists()
+    except (OSError, ValueError):  # too long, or with a character that no name may have
+        there = False
+    if not there:
+        raise InputError(f"There is no file or folder {short(path.name)} at the place given. Check the path.")
+    return path
 
 
 def _read(path: Path, name: str, layer: str, transpose: bool, labels: Sequence[str]) -> Any:
@@ -106,7 +121,11 @@ def _read_h5ad(file: Any, path: Path, name: str, layer: str) -> Any:
 
     if isinstance(file["obs"], h5py.Dataset) or not _has_encoding(file):  # written before anndata 0.7
         file.close()
-        return anndata.read_h5ad(path, backed="r") if path.stat().st_size > IN_MEMORY else anndata.read_h5ad(path)
+        if path.stat().st_size > IN_MEMORY:
+            return anndata.read_h5ad(path, backed="r")
+        adata = anndata.read_h5ad(path)
+        checked_structure(adata.X, name)
+        return adata
     place, var = _place(file, name, layer)
     obsm = {}
     for key in file.get("obsm", {}):
@@ -161,6 +180,7 @@ def _matrix(file: Any, place: str, name: str) -> tuple[Any, bool]:
     data, indices = part["data"], part["indices"]
     if data.dtype.kind not in "fiub":
         raise InputError(f"{place} of {name} must hold numbers; its type is {data.dtype}. Convert it before saving, such as to float32.")
+    _check_rows(part, name)
     size = data.size * (data.dtype.itemsize + indices.dtype.itemsize)
     by_gene = "csc" in str(part.attrs.get("encoding-type", ""))
     if by_gene and size > MOST_IN_MEMORY:
@@ -170,14 +190,24 @@ def _matrix(file: Any, place: str, name: str) -> tuple[Any, bool]:
         )
     if size > IN_MEMORY and not by_gene:
         return anndata.io.sparse_dataset(part), True
-    return sp.csr_matrix(anndata.io.read_elem(part)), False
+    return sp.csr_matrix(checked_structure(anndata.io.read_elem(part), name)), False
+
+
+def _check_rows(part: Any, name: str) -> None:
+    """Raises InputError where the rows of a sparse matrix on disk do not lie one behind the other."""
+    ends = part["indptr"][...]
+    stored = part["indices"].size
+    if ends.dtype.kind not in "iu" or not len(ends) or ends[0] != 0 or (np.diff(ends.astype(np.int64)) < 0).any() or ends[-1] > stored:
+        raise InputError(f"The sparse matrix of {name} is damaged: its rows do not fit its {stored} values. Save it with adata.write_h5ad.")
+    if part["data"].size != stored:
+        raise InputError(f"The sparse matrix of {name} is damaged: it has {part['data'].size} values in {stored} places. Save it again.")
 
 
 def _read_10x(path: Path, name: str) -> Any:
     import scanpy as sc
 
     adata = sc.read_10x_h5(path)
-    adata.X = sp.csr_matrix(adata.X, dtype=np.float32)
+    adata.X = sp.csr_matrix(checked_structure(adata.X, name), dtype=np.float32)
     return adata
 
 

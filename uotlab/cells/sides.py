@@ -9,6 +9,7 @@ from uotlab.cells.values import as_text, in_order, time_columns, time_of, type_c
 from uotlab.errors import InputError, did_you_mean, short
 
 BATCH = ("batch", "library", "lane", "run", "plate", "donor", "replicate", "sample", "orig.ident", "media")
+MOST_TYPES = 30  #: numbers with a fraction that may still be names of clusters
 
 
 @dataclass
@@ -42,6 +43,11 @@ def chosen_sides(adata: Any, how: Any) -> Sides:
     obs = adata.obs
     time = _time_column(obs, how.time)
     type_ = "" if how.type == "none" else _named(obs, how.type) if how.type else next((k for k in type_columns(obs) if k != time), "")
+    if type_ and obs[type_].dtype.kind == "f" and obs[type_].nunique() > MOST_TYPES:
+        raise InputError(
+            f"The column '{short(type_)}' holds {obs[type_].nunique()} different numbers, which are no cell types. "
+            "Name a column of categories, or say type=none."
+        )
     times = as_text(obs[time])
     values = [v for v in in_order(times) if v]
     if len(values) < 2:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from uotlab.cells.enrich import map_sets, sets_of
+from uotlab.cells.enrich import map_asked
 from uotlab.cells.enriched import analyse
 from uotlab.cells.fates import Branches, accuracy, branches_of
 from uotlab.cells.growth import spearman
@@ -103,7 +103,7 @@ def tau_sweep(
     branches = branches_of(study) if branches is None and study.type else branches
     genes = genes and study.has_genes and (sets is not None or bool(study.species))
     if genes:
-        map_sets(sets_of(sets, study.species), study.genes)  # sets that do not map are told before anything is trained
+        map_asked(sets, study.species, study.genes)  # sets that do not map are told before anything is trained
     for method in methods:
         for rho in rhos:
             for seed in seeds:

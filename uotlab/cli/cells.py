@@ -10,7 +10,7 @@ from uotlab.cells.branches import check_branches
 from uotlab.cells.bundle import accuracy_or_none, notes_of, numbers_of
 from uotlab.cells.drawing import Format, browser
 from uotlab.cells.embedding import KINDS
-from uotlab.cells.enrich import EnrichmentTest, map_sets, sets_of
+from uotlab.cells.enrich import EnrichmentTest, map_asked
 from uotlab.cells.enriched import GeneAnalysis
 from uotlab.cells.genes import Test
 from uotlab.cells.growth import groups
@@ -148,7 +148,7 @@ def _check_study(arguments: argparse.Namespace, study: cells.Study, sets: Any, b
     if (arguments.genes or sets is not None) and not study.has_genes:
         raise InputError("These cells come without genes, so no gene can be tested. Leave out --genes, or take data with genes.")
     if sets is not None:
-        map_sets(sets_of(sets, study.species), study.genes)
+        map_asked(sets, study.species, study.genes)
         arguments.genes = True
     if branches is not None:
         ends = tuple(dict.fromkeys(t for table in branches.values() for to in table.values() for t in to))
