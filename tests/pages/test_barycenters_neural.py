@@ -270,6 +270,7 @@ def test_the_twin_is_balanced_and_otherwise_the_same():
     assert (other.method, other.params, other.seed) == (kept.TWIN, {"weights": "0.25,0.75"}, 3)
     assert "balanced" in name_of(other)
     assert "ρ1 2" in name_of(spec)
+    assert name_of(RunSpec(method="unotb", params={"rho": 0.014182060159})) == "U-NOTB, ρ 0.0142"
     assert {spec.method, other.method} <= set(learners())
 
 
