@@ -11,9 +11,11 @@ import uotlab
 from uotlab.costs import make_cost
 from uotlab.data.barycenters import gaussian_barycenter, gaussian_map
 from uotlab.engine import references
+from uotlab.engine.frames import Camera
 from uotlab.metrics.barycenter_optimum import BarycenterQuestion, barycenter_optimum
 from uotlab.plans.barycenters.joint import Joint
 from uotlab.plans.proximal import make_side
+from uotlab.views.base import VIEWS
 
 
 def clouds(*sizes: int, seed: int = 0) -> list[torch.Tensor]:
@@ -109,6 +111,10 @@ def test_the_reference_of_a_run(data, params, word, monkeypatch):
     assert (found.reference is None) == bool(word)
     if found.reference is not None:
         assert float(found.reference.a @ found.reference.xi) == pytest.approx(1, abs=1e-3)
+        arrays = Camera(method, state, problem, found).arrays()
+        assert arrays["reference"].shape == (len(found.reference.x), 2)
+        names = [t["name"] for t in VIEWS["barycenter-samples"]().traces(arrays, reference=True)]
+        assert "discrete barycenter" in names
 
 
 def test_four_marginals_are_too_many():

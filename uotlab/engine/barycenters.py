@@ -5,6 +5,7 @@ Names, for marginals k = 0, 1, ... of n_k displayed points:
 * `marginal/k` (n_k, d), `marginal_label/k` (n_k,) with names in `labels`; for d > 2 also `marginal2/k` on common axes
 * `image/k` (n_k, d), `image2/k`; `weight/k` (n_k,) of mean 1 at the optimum; `accepted/k` (n_k,) 0 for the share of mass that is let go
 * `lambda` (K,); `barycenter` (m, d), `barycenter2`, `barycenter_of` (m,) the marginal that each point came from
+* `reference` (m, d), `reference2`: points of the discrete barycenter, once there is one
 * where points are images: `marginal_image/k`, `image_image/k` (j, h, w) or (j, h, w, 3), and `image_weight/k` (j,)
 """
 
@@ -17,10 +18,13 @@ import torch
 from uotlab.engine.asking import chunked
 from uotlab.engine.scoring import first_label
 from uotlab.methods.base import HasBarycenter, State
+from uotlab.metrics.barycenter_reference import discrete_barycenter
+from uotlab.metrics.reference import Reference
 from uotlab.problem import Measure, Problem
-from uotlab.resampling import allotted, retained
+from uotlab.resampling import allotted, retained, systematic
 
 IMAGES = 30  #: a marginal
+REFERENCE = 1000  #: points of the discrete barycenter
 CLASSES = 64  #: a label column with more values than this is no class
 
 Arrays = dict[str, np.ndarray]
@@ -85,6 +89,18 @@ class BarycenterScene:
     def _decoded(self, points: np.ndarray) -> np.ndarray:
         images: Any = self.problem.images
         return _f32(images.decode(points))
+
+
+def reference_points(reference: Reference, lam: torch.Tensor, axes: Axes | None) -> Arrays:
+    """Points of the discrete barycenter, as often as they weigh."""
+    where, taken = discrete_barycenter(reference, lam)
+    there = torch.isfinite(where).all(1)
+    where, taken = where[there], taken[there]
+    if not len(where):
+        return {}
+    rows = systematic(taken, min(len(where), REFERENCE), torch.Generator().manual_seed(0))
+    found = _f32(where[rows].numpy())
+    return {"reference": found} | ({} if axes is None else {"reference2": axes(found)})
 
 
 def _f32(values: np.ndarray) -> np.ndarray:

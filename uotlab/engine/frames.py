@@ -26,13 +26,14 @@ import torch
 from torch import Tensor
 
 from uotlab.engine.asking import chunked, is_stochastic, undisturbed
-from uotlab.engine.barycenters import BarycenterScene
+from uotlab.engine.barycenters import BarycenterScene, reference_points
 from uotlab.engine.follower import Follower
 from uotlab.engine.joints import joint_arrays
 from uotlab.engine.references import Request
 from uotlab.engine.scoring import first_label
 from uotlab.methods.base import HasBarycenter, HasPath, HasPreview, HasScaling, HasTargetScaling, Method, State
 from uotlab.metrics.base import Scores
+from uotlab.metrics.reference import Reference
 from uotlab.problem import Measure, Problem
 
 LIVE, STILL = 1000, 20_000  #: displayed points a side while training, and at rest
@@ -106,6 +107,8 @@ class Camera:
         self._barycenters: dict[int, BarycenterScene] = {}
         self._still: int | None = None  # points a side at rest
         self._per_point = 0.0  # s, of the newest frame
+        self._request = request
+        self._known: tuple[Reference | None, Arrays] = (None, {})
         self._follower = Follower(method, state, problem, request)
         self._zeta: tuple[Scene, np.ndarray, float] | None = None  # of which scene, and until when it stays
         self._path: Arrays = {}
@@ -133,7 +136,7 @@ class Camera:
             arrays = scene.static | self._moving(scene, still)
             if isinstance(self.method, HasBarycenter):
                 whole = self._barycenter(len(scene.x))
-                arrays |= whole.static | whole.moving(self.method, self.state)
+                arrays |= whole.static | whole.moving(self.method, self.state) | self._reference(self.method)
             self._per_point = (time.perf_counter() - start) / max(len(scene.x), 1)
             arrays |= self._sometimes(scene, still)
         return arrays
@@ -154,6 +157,14 @@ class Camera:
         if n not in self._barycenters:
             self._barycenters[n] = BarycenterScene(self.problem, [m.subsample(n) for m in self._all], self.axes)
         return self._barycenters[n]
+
+    def _reference(self, method: HasBarycenter) -> Arrays:
+        """Points of the discrete barycenter, once the run's reference is there."""
+        reference = None if self._request is None else self._request.reference
+        if self._known[0] is not reference and reference is not None:
+            lam = method.barycenter_weights(self.state).cpu()
+            self._known = (reference, reference_points(reference, lam, self.axes))
+        return self._known[1]
 
     def _moving(self, scene: Scene, still: bool) -> Arrays:
         method = self.method

@@ -5,16 +5,16 @@ from typing import Any, ClassVar
 import numpy as np
 
 from uotlab.views.barycenter import BARYCENTER, faded, measure_color
-from uotlab.views.barycenter_parts import GREY, cloud, flat, marginals, on_line, rejected_points, taken, weight_name, window
+from uotlab.views.barycenter_parts import cloud, flat, marginals, on_line, rejected_points, taken, weight_name, window
 from uotlab.views.base import VIEWS, Arrays, View
-from uotlab.views.style import axis, f32, point_size, quiet_layout, scatter, span
+from uotlab.views.style import INK, axis, f32, point_size, quiet_layout, scatter, span
 
 BINS = 60
 
 
 @VIEWS.register("barycenter-samples")
 class SamplesView(View):
-    """Marginals in their colours, what is let go of them in grey, samples of the barycenter, the reference where one is known."""
+    """Marginals in their colours, what is let go of them in grey, samples of the barycenter, the discrete one where there is one."""
 
     title = "Barycenter"
     summary = (
@@ -37,12 +37,13 @@ class SamplesView(View):
         for k in numbers if marginals else ():
             points = flat(arrays, f"marginal/{k}")
             found.append(cloud(arrays, k, points[taken(arrays, k)]) if moving else cloud(arrays, k, points, meta="static"))
-        if reference and "reference" in arrays:
-            known = flat(arrays, "reference")
-            found.append(scatter("reference", known, GREY, marker={"size": point_size(len(known), 4), "opacity": 0.7}, meta="static"))
         if samples and "barycenter" in arrays:
             made = flat(arrays, "barycenter")
             found.append(scatter("barycenter", made, BARYCENTER, marker={"size": point_size(len(made), 5), "opacity": 0.8}))
+        if reference and "reference" in arrays:
+            known = flat(arrays, "reference")
+            marker = {"size": point_size(len(known), 5), "opacity": 0.8, "symbol": "circle-open"}
+            found.append(scatter("discrete barycenter", known, INK, marker=marker, meta="static"))
         return found
 
     @staticmethod
