@@ -216,6 +216,26 @@ class Feature(Cost):
         return _squared_distances(self._map(x), self._map(y))
 
 
+@dataclass(frozen=True)
+class Observed(Cost):
+    """|x - h(y)|² where x is an observation h(y) of y, such as an image's colour: x (n, d), y (m, k) of another space, h: (m, k) -> (m, d).
+
+    No name of the registry: h belongs to a problem. Without one, h is the identity.
+    """
+
+    name, title, latex = "observed", "Distance of an observation", r"\|x-h(y)\|^2"
+    h: Callable[[Tensor], Tensor] | None = None
+
+    def _seen(self, y: Tensor) -> Tensor:
+        return y if self.h is None else self.h(y)
+
+    def _pairs(self, x, y):
+        return (x - self._seen(y)).square().sum(-1)
+
+    def _matrix(self, x, y):
+        return _squared_distances(x, self._seen(y))
+
+
 def make_cost(cost: "str | Cost | None", parameter: float | None = None) -> Cost:
     """A Cost from its registry name and, for `power` and `wfr`, its number; a Cost passes through; None is sqeuclidean."""
     if isinstance(cost, Cost):

@@ -179,7 +179,7 @@ def _rescaled(weights: np.ndarray, mass: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ImageSpace:
-    """How points become images: `decode` takes (n, d) float32 to (n, height, width) in [0, 1]."""
+    """How points become images: `decode` takes (n, d) float32 to (n, height, width), or (n, height, width, 3) in colour, in [0, 1]."""
 
     height: int
     width: int
@@ -187,11 +187,32 @@ class ImageSpace:
 
 
 @dataclass(frozen=True, eq=False)
+class BarycenterSpace:
+    """Where the barycenter lies of marginals that live on spaces of their own: they share no coordinates, only costs c_k to a point y.
+
+    Args:
+        d: columns of a point y.
+        costs: c_k(x_k, y), (n, d_k), (n, d) -> (n,), one for each marginal, all in one unit.
+        draw: (n, rng) -> (n, d) float32 points spread over the space, by which costs and networks are scaled.
+        inside: brings any (n, d) onto the space, where that is not all of R^d; or None.
+        images: the decoder of y to images, or None.
+        marginal_images: of each marginal its decoder, or None; empty where there are none.
+    """
+
+    d: int
+    costs: tuple[Cost, ...]
+    draw: Callable[[int, torch.Generator], Tensor]
+    inside: Callable[[Tensor], Tensor] | None = None
+    images: ImageSpace | None = None
+    marginal_images: tuple[ImageSpace | None, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class Problem:
     """Marginals to match (source, target; or K of them), and how to show a point.
 
     Args:
-        marginals: the measures, all of one dimension d.
+        marginals: the measures, all of one dimension d unless there is a `space`.
         kind: "line" (d = 1), "plane" (d = 2), "images", "latents", "cells" or "table".
         name: what the page calls it; a dataset's registry name where it has one.
         cost: the problem's own cost where the default, squared Euclidean, is not meant.
@@ -199,6 +220,7 @@ class Problem:
         truth: named exact answers where a closed form exists, such as "true_ratio" by class.
         notes: sentences a person should read beside the result.
         origin: dataset name and parameters that make this problem again; None for arrays.
+        space: where their barycenter lies and a cost for each marginal, for marginals on different spaces or with different costs.
     """
 
     marginals: tuple[Measure, ...]
@@ -209,10 +231,14 @@ class Problem:
     truth: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     origin: Mapping[str, Any] | None = None
+    space: BarycenterSpace | None = None
 
     def __post_init__(self) -> None:
         dims = [m.d for m in self.marginals]
-        if len(set(dims)) > 1:
+        if self.space is not None:
+            if len(self.space.costs) != len(dims):
+                raise InputError(f"space.costs must have one cost a marginal, {len(dims)}; it has {len(self.space.costs)}. Give one each.")
+        elif len(set(dims)) > 1:
             raise InputError(
                 f"All marginals must have the same number of columns; they have {', '.join(map(str, dims))}. Keep the same columns in each."
             )
@@ -261,15 +287,16 @@ class Problem:
         _check_info(info)
         source = measure_from_array(x, a, x_labels, "x", "a")
         target = measure_from_array(y, b, y_labels, "y", "b")
-        if source.d != target.d:
+        apart = info.get("space") is not None  # then columns may differ
+        if source.d != target.d and not apart:
             raise InputError(
                 f"x and y must have the same number of columns; x has {source.d} and y has {target.d}. Keep the same columns in both."
             )
         more = tuple(measure_from_array(points, None, None, f"further[{k}]", "") for k, points in enumerate(further))
         for k, measure in enumerate(more):
-            if measure.d != source.d:
+            if measure.d != source.d and not apart:
                 raise InputError(f"further[{k}] must have the {source.d} columns of x; it has {measure.d}. Keep the same columns in each.")
-        constant = constant_columns(source, target, *more)
+        constant = "" if apart else constant_columns(source, target, *more)
         if constant:
             warnings.warn(constant, UserWarning, stacklevel=2)
             info["notes"] = (*info.get("notes", ()), constant)

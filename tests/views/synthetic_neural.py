@@ -43,7 +43,25 @@ def images(j: int = 20, side: int = 12) -> dict[str, np.ndarray]:
     return {k: f(v) for k, v in made.items()}
 
 
+def apart(j: int = 12, classes: int = 3) -> dict[str, np.ndarray]:
+    """Marginals on spaces of their own, which share no plane: images by class, what is accepted, samples."""
+    rng, made = np.random.default_rng(classes), {k: v for k, v in images(j).items() if not k.startswith("image_weight")}
+    for k in range(2):
+        made |= {f"weight/{k}": f(rng.uniform(size=100)), f"accepted/{k}": f(rng.uniform(size=100) > 0.5)}
+        made |= {f"marginal_label/{k}": f(np.arange(100) % classes), f"image_label/{k}": f(np.arange(j) % classes)}
+        made |= {f"image_weight/{k}": made[f"weight/{k}"][:j], f"image_accepted/{k}": made[f"accepted/{k}"][:j]}
+        made |= {f"names/marginal_label/{k}": np.array([f"class {i}" for i in range(classes)])}
+    return made | {
+        "lambda": f([0.5, 0.5]),
+        "barycenter": f(rng.normal(size=(30, 4))),
+        "barycenter_image": f(rng.uniform(size=(14, 12, 12, 3))),
+    }
+
+
 NEURAL = {
+    "learned barycenter between spaces": apart(),
+    "learned barycenter between spaces, many classes": apart(30, 10),
+    "marginals on spaces of their own": {k: v for k, v in apart().items() if k.startswith(("marginal_", "image_label", "names"))},
     "learned barycenter of images": projected(learned((20, 30), 9)) | images(),
     "images of one marginal": {k: v for k, v in images(1).items() if k.endswith("0")},
     "images of nobody": {k: f(np.zeros((0, *v.shape[1:]))) for k, v in images(2).items()},

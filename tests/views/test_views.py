@@ -12,7 +12,7 @@ from tests.views.synthetic import SNAPSHOTS
 from uotlab.views.base import VIEWS, frame, numeric_leaves
 
 CASES = [(v, s) for v in VIEWS for s in SNAPSHOTS if VIEWS[v]().applies(SNAPSHOTS[s])]
-STILL = re.compile(r"\bmarginal(2|_label|_image)?/")  #: arrays of data, which no step changes
+STILL = re.compile(r"\b(marginal(2|_label|_image)?|image_label)/")  #: arrays of data, which no step changes
 GAPS = {"arrows", "plans", "trails", "pairs", "images", "learned", "true ratio"}  #: traces whose NaN are gaps
 
 

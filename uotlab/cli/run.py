@@ -3,11 +3,14 @@
 import argparse
 import csv
 import io
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from uotlab import DATASETS, METHODS, Fitted, fit, load
 from uotlab.cli.words import check_writable, settings_of, show_numbers, versions
+from uotlab.data.progress import listening
 from uotlab.engine.files import floats, to_json, write_text
 from uotlab.errors import InputError, short
 
@@ -36,7 +39,8 @@ def run_command(arguments: argparse.Namespace) -> None:
     data = settings_of("--data", arguments.data, DATASETS[arguments.dataset])
     if arguments.out is not None:
         check_writable(arguments.out)
-    problem = load(arguments.dataset, arguments.n, data.pop("seed", 0), **data)
+    with nullcontext() if arguments.quiet else listening(_preparing):
+        problem = load(arguments.dataset, arguments.n, data.pop("seed", 0), **data)
     fitted = fit(arguments.method, problem, arguments.steps, arguments.seed, arguments.device, not arguments.quiet, **params)
     metrics = {**fitted.metrics, **fitted.evaluate(reference=not arguments.no_reference)}
     if arguments.out is not None:
@@ -49,6 +53,13 @@ def run_command(arguments: argparse.Namespace) -> None:
         print(f"Note: {note}")
     if arguments.out is not None:
         print(f"Written to {arguments.out}: run.json, history.csv, weights.pt, mapped.csv")
+
+
+def _preparing(what: str, done: float) -> None:
+    """One line on stderr, rewritten in place; a log gets its end."""
+    if sys.stderr.isatty() or done >= 1:
+        sys.stderr.write(f"\r{what}, once: {done:4.0%}" + ("\n" if done >= 1 else ""))
+        sys.stderr.flush()
 
 
 def write_run(folder: Path, fitted: Fitted, metrics: dict[str, float]) -> None:
@@ -73,7 +84,8 @@ def mapped_csv(fitted: Fitted, most: int = 20_000) -> str:
     few = fitted.problem.source.subsample(most)
     columns = list(few.names) or [f"x{i}" for i in range(few.d)]
     table = [few.points[:], fitted.transport(few.points[:])]
-    header = [*columns, *(f"T{name}" for name in columns)]
+    there = table[1].shape[1]  # of another space it may have other columns
+    header = [*columns, *(f"T{name}" for name in (columns if there == few.d else [f"x{i}" for i in range(there)]))]
     if hasattr(fitted.method, "scaling"):
         table.append(fitted.scaling(few.points[:])[:, None])
         header.append("xi")

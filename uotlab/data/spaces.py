@@ -88,7 +88,7 @@ def _autoencoder(images: np.ndarray, components: int, key: str) -> Fitted:
     from uotlab.nets.autoencoder import Autoencoder, train_autoencoder
 
     rng, hidden = torch.Generator().manual_seed(0), 256
-    path = _cache_dir() / f"autoencoder-{key[:32]}.npz"
+    path = cache_dir() / f"autoencoder-{key[:32]}.npz"
     if path.is_file():
         weights = {k: torch.from_numpy(v) for k, v in read_arrays(path.read_bytes(), path.name).items()}
         net = Autoencoder(images.shape[1], components, hidden, rng).eval().requires_grad_(False)
@@ -148,7 +148,8 @@ def _average(values: np.ndarray, distances: np.ndarray, rows: np.ndarray) -> np.
     return np.einsum("nk,nkd->nd", weights.astype(np.float32), values[rows])
 
 
-def _cache_dir() -> Path:
+def cache_dir() -> Path:
+    """Where fitted spaces and generators are kept."""
     path = store_dir() / "cache"
     path.mkdir(parents=True, exist_ok=True)
     return path

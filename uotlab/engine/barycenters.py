@@ -2,15 +2,17 @@
 
 Names, for marginals k = 0, 1, ... of n_k displayed points:
 
-* `marginal/k` (n_k, d), `marginal_label/k` (n_k,) with names in `labels`; for d > 2 also `marginal2/k` on common axes
-* `image/k` (n_k, d), `image2/k`; `weight/k` (n_k,) of mean 1 at the optimum; `accepted/k` (n_k,) 0 for the share of mass that is let go
+* `marginal/k` (n_k, d), `marginal_label/k` (n_k,) with names in `labels`; for d > 2 also `marginal2/k` on common axes. Points of marginals
+  on spaces of their own are not among them: no picture holds them together
+* `image/k` (n_k, d), `image2/k`, likewise
+* `weight/k` (n_k,) of mean 1 at the optimum; `accepted/k` (n_k,) 0 for the share of mass that is let go
 * `lambda` (K,); `barycenter` (m, d), `barycenter2`, `barycenter_of` (m,) the marginal that each point came from
 * `reference` (m, d), `reference2`: points of the discrete barycenter, once there is one
-* where points are images: `marginal_image/k`, `image_image/k` (j, h, w) or (j, h, w, 3), and `image_weight/k` (j,)
+* where points are images: `marginal_image/k`, `image_image/k` (j, h, w) or (j, h, w, 3), `image_label/k`, `image_weight/k` and
+  `image_accepted/k` (j,), and `barycenter_image` (i, h, w) or (i, h, w, 3), samples of the barycenter
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,10 +22,10 @@ from uotlab.engine.scoring import first_label
 from uotlab.methods.base import HasBarycenter, State
 from uotlab.metrics.barycenter_reference import discrete_barycenter
 from uotlab.metrics.reference import Reference
-from uotlab.problem import Measure, Problem
+from uotlab.problem import ImageSpace, Measure, Problem
 from uotlab.resampling import allotted, retained, systematic
 
-IMAGES = 30  #: a marginal
+IMAGES, SAMPLES = 30, 24  #: a marginal, and of the barycenter
 REFERENCE = 1000  #: points of the discrete barycenter
 CLASSES = 64  #: a label column with more values than this is no class
 
@@ -42,14 +44,17 @@ class BarycenterScene:
         self.u = [torch.rand(len(x), generator=torch.Generator().manual_seed(k)) for k, x in enumerate(self.points)]
         self.static: Arrays = {}
         self.labels: Names = {}
-        self.rows: list[np.ndarray] = []
+        self.rows: dict[int, np.ndarray] = {}  # of the points that are shown as images
         for k, (x, m) in enumerate(zip(self.points, marginals, strict=True)):
             self.static |= self._place("marginal", k, x)
             numbers = self._classes(k, m)
-            if problem.images is not None:
+            decoder = decoder_of(problem, k)
+            if decoder is not None and self._decoder is not None:
                 order = np.arange(len(x)) if numbers is None else np.argsort(numbers, kind="stable")
-                self.rows.append(_evenly(order, numbers))
-                self.static[f"marginal_image/{k}"] = self._decoded(x[self.rows[k]])
+                self.rows[k] = _evenly(order, numbers)
+                self.static[f"marginal_image/{k}"] = _f32(decoder.decode(x[self.rows[k]]))
+                if numbers is not None:
+                    self.static[f"image_label/{k}"] = _f32(numbers[self.rows[k]])
 
     def moving(self, method: HasBarycenter, state: State) -> Arrays:
         """What the method makes of them now; to be called without gradients and with `state.rng` set aside."""
@@ -59,19 +64,29 @@ class BarycenterScene:
             points = torch.from_numpy(x)
             image = chunked(lambda p, k=k: method.barycenter_map(state, k, p), points, state.device)  # type: ignore[misc]
             weight = chunked(lambda p, k=k: method.acceptance(state, k, p), points, state.device)  # type: ignore[misc]
-            arrays |= self._place("image", k, _f32(image.numpy()))
+            there = _f32(image.numpy())
+            arrays |= self._place("image", k, there)
             arrays[f"weight/{k}"] = _f32(weight.numpy())
             arrays[f"accepted/{k}"] = _f32(retained(weight, self.u[k]).numpy())
-            if self.rows:
+            if k in self.rows and self._decoder is not None:
                 rows = self.rows[k]
-                arrays[f"image_image/{k}"] = self._decoded(arrays[f"image/{k}"][rows])
-                arrays[f"image_weight/{k}"] = _f32(arrays[f"weight/{k}"][rows])
+                arrays[f"image_image/{k}"] = _f32(self._decoder.decode(there[rows]))
+                arrays |= {f"image_{name}/{k}": _f32(arrays[f"{name}/{k}"][rows]) for name in ("weight", "accepted")}
         n = max(len(x) for x in self.points)
         found = arrays["barycenter"] = _f32(method.sample_barycenter(state, n).cpu().numpy())
         arrays["barycenter_of"] = np.repeat(np.arange(len(lam)), allotted(lam, n)).astype(np.float32)
+        if self._decoder is not None:
+            arrays["barycenter_image"] = _f32(self._decoder.decode(found[np.linspace(0, n - 1, min(SAMPLES, n)).astype(int)]))
         return arrays | ({} if self.axes is None else {"barycenter2": self.axes(found)})
 
+    @property
+    def _decoder(self) -> ImageSpace | None:
+        """Of the barycenter's points."""
+        return self.problem.images if self.problem.space is None else self.problem.space.images
+
     def _place(self, name: str, k: int, points: np.ndarray) -> Arrays:
+        if self.problem.space is not None:
+            return {}
         return {f"{name}/{k}": points} | ({} if self.axes is None else {f"{name}2/{k}": self.axes(points)})
 
     def _classes(self, k: int, measure: Measure) -> np.ndarray | None:
@@ -86,9 +101,12 @@ class BarycenterScene:
         self.labels[f"marginal_label/{k}"] = tuple(str(v) for v in names.tolist())
         return numbers
 
-    def _decoded(self, points: np.ndarray) -> np.ndarray:
-        images: Any = self.problem.images
-        return _f32(images.decode(points))
+
+def decoder_of(problem: Problem, k: int) -> ImageSpace | None:
+    """How points of marginal k become images."""
+    if problem.space is None:
+        return problem.images
+    return problem.space.marginal_images[k] if problem.space.marginal_images else None
 
 
 def reference_points(reference: Reference, lam: torch.Tensor, axes: Axes | None) -> Arrays:

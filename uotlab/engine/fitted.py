@@ -193,12 +193,12 @@ class Fitted:
     def barycenter_map(self, k: int, x: Any) -> Any:
         """T_k(x), from marginal k = 0, 1, ... to the barycenter, (n, d) -> (n, d)."""
         k = self._marginal(k)
-        return self._ask("x", x, lambda state, p: self.method.barycenter_map(state, k, p))
+        return self._ask("x", x, lambda state, p: self.method.barycenter_map(state, k, p), of=k)
 
     def acceptance(self, k: int, x: Any) -> Any:
         """How much of each point of marginal k takes part in the barycenter, (n, d) -> (n,): 1 in the mean; not bounded by 1."""
         k = self._marginal(k)
-        return self._ask("x", x, lambda state, p: self.method.acceptance(state, k, p))
+        return self._ask("x", x, lambda state, p: self.method.acceptance(state, k, p), of=k)
 
     def accepted(self, k: int, x: Any, how: str = "rejection", seed: int = 0) -> np.ndarray:
         """Row numbers of x, points of marginal k, that take part in the barycenter; their images are points of it.
@@ -288,9 +288,9 @@ class Fitted:
         return f"<Fitted {self.method.name} on {self.problem.name}, step {self.state.step}>"
 
     # ---- arrays in and out -----------------------------------------------------------------------
-    def _points(self, name: str, x: Any) -> Tensor:
-        """Points (n, d) as float32; (n,) too where d is 1."""
-        d = self.problem.d
+    def _points(self, name: str, x: Any, of: int = 0) -> Tensor:
+        """Points (n, d) of marginal `of` as float32; (n,) too where d is 1."""
+        d = self.problem.marginals[of].d
         points = as_tensor(x, name, dtype=torch.float32)
         if points.ndim == 1 and d == 1:
             points = points[:, None]
@@ -298,8 +298,8 @@ class Fitted:
             raise InputError(f"{name} must have shape (n, {d}), as the data of this fit; it has shape {tuple(points.shape)}.")
         return points.detach()
 
-    def _ask(self, name: str, x: Any, call: Callable[..., Tensor], seed: int = 0) -> Any:
-        points, state = self._points(name, x), self.state
+    def _ask(self, name: str, x: Any, call: Callable[..., Tensor], seed: int = 0, of: int = 0) -> Any:
+        points, state = self._points(name, x, of), self.state
         with undisturbed(state, seed):
             return self._back(x, chunked(lambda p: call(state, p), points, state.device))
 

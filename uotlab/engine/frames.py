@@ -102,7 +102,7 @@ class Camera:
         self.method, self.state, self.problem = method, state, problem
         most = max(LIVE, min(STILL, NUMBERS // max(problem.d, 1)))
         self._all = tuple(m.subsample(most) for m in problem.marginals)
-        self._classes = _class_names(*self._all[:2])
+        self._classes = _class_names(*self._all[:2]) if problem.space is None else {}
         self._scenes: dict[int, Scene] = {}
         self._barycenters: dict[int, BarycenterScene] = {}
         self._still: int | None = None  # points a side at rest
@@ -123,22 +123,26 @@ class Camera:
 
     @cached_property
     def axes(self) -> Axes | None:
-        return _axes(self._all) if self.problem.d > 2 else None
+        return _axes(self._all) if self.problem.d > 2 and self.problem.space is None else None
 
     def arrays(self, *, still: bool = False, shown: int = LIVE) -> Arrays:
         """One frame: `shown` points a side, or at rest up to 20000, as many as take about half a second."""
         if still and self._still is None:  # chosen once, so that every frame at rest shows the same points
             wanted = STILL_SECONDS / self._per_point if self._per_point else STILL
             self._still = int(min(STILL, max(LIVE, wanted)))
-        scene = self._scene(max(self._still, shown) if still and self._still else shown)
+        n = min(max(self._still, shown) if still and self._still else shown, max(m.n for m in self._all))
         start = time.perf_counter()
+        arrays: Arrays = {}
+        scene = self._scene(n) if self.problem.space is None else None  # points of different spaces have no picture in common
         with undisturbed(self.state):
-            arrays = scene.static | self._moving(scene, still)
+            if scene is not None:
+                arrays |= scene.static | self._moving(scene, still)
             if isinstance(self.method, HasBarycenter):
-                whole = self._barycenter(len(scene.x))
+                whole = self._barycenter(n if scene is None else len(scene.x))
                 arrays |= whole.static | whole.moving(self.method, self.state) | self._reference(self.method)
-            self._per_point = (time.perf_counter() - start) / max(len(scene.x), 1)
-            arrays |= self._sometimes(scene, still)
+            self._per_point = (time.perf_counter() - start) / max(n, 1)
+            if scene is not None:
+                arrays |= self._sometimes(scene, still)
         return arrays
 
     def metrics(self, *, still: bool = False) -> Scores:
@@ -221,6 +225,9 @@ class Camera:
 def portrait(problem: Problem) -> tuple[Arrays, dict[str, tuple[str, ...]]]:
     """The arrays and class names of a problem before any training: its data as they are, 1000 points a side."""
     few = [m.subsample(LIVE) for m in problem.marginals]
+    if problem.space is not None:
+        apart = BarycenterScene(problem, few, None)
+        return apart.static, apart.labels
     source, target = few[:2]
     classes = _class_names(source, target)
     axes = _axes(few) if problem.d > 2 else None

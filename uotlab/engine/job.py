@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from sqlalchemy.exc import SQLAlchemyError
 
+from uotlab.data.progress import listening
 from uotlab.engine.begin import Run, begin, pick_device
 from uotlab.engine.files import save_tensors
 from uotlab.engine.final import final_scores
@@ -246,10 +247,15 @@ class Job:
 
     def _prepare(self) -> Run:
         if self._run is None:
-            run, history, seconds = restore(self._engine, self)
+            with listening(self._prepares):
+                run, history, seconds = restore(self._engine, self)
             self._camera = Camera(run.method, run.state, run.problem, ask(run.method, run.state, run.problem))
             self._history, self.seconds, self._run = history, seconds, run
         return self._run
+
+    def _prepares(self, what: str, done: float) -> None:
+        """Data that take their time to make, such as a generator that is trained first."""
+        self.note = f"{what}, once: {done:.0%}" if done < 1 else None
 
     def _count_time(self) -> None:
         now = time.perf_counter()

@@ -22,6 +22,7 @@ def packed_problem(problem: Problem) -> dict[str, Any]:
         return parts | {"origin": _plain(problem.origin)}
     return parts | {
         "kind": problem.kind,
+        "space": problem.space is not None,
         "name": problem.name,
         "notes": list(problem.notes),
         "marginals": [_packed_measure(m) for m in problem.marginals],
@@ -39,6 +40,8 @@ def unpacked_problem(parts: Mapping[str, Any]) -> Problem:
         origin = parts["origin"]
         problem = load(origin["dataset"], origin["n"], origin["seed"], **origin["params"])
         return problem if cost is None else replace(problem, cost=cost)
+    if parts.get("space"):
+        raise InputError("The file cannot hold the costs between this fit's spaces: give the problem, Fitted.load(path, problem).")
     marginals = tuple(_unpacked_measure(m) for m in parts["marginals"])
     return Problem(marginals, parts["kind"], parts["name"], cost, notes=tuple(parts["notes"]))
 

@@ -78,6 +78,8 @@ def question(method: Method, state: State, problem: Problem) -> Question | Baryc
     Raises:
         InputError: there is no such discrete problem.
     """
+    if problem.space is not None:
+        raise InputError("it is not available for these costs, of which each marginal has its own, to a space without a list of points.")
     penalty = method.settled(state)
     if penalty is None and isinstance(method, HasBarycenter):
         return barycenter_question(method, state, problem)

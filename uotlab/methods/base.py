@@ -202,7 +202,16 @@ class Method(Settings, ABC):
         return state.penalty
 
     def calibrated_cost(self, problem: Problem) -> Cost:
-        """The run's cost, divided by its mean: exactly, or over a fixed seeded batch where there are many points."""
+        """The run's cost, divided by its mean: exactly, or over a fixed seeded batch where there are many points.
+
+        Raises:
+            InputError: marginals on spaces of their own, between which no map leads.
+        """
+        if problem.space is not None:
+            raise InputError(
+                f"The marginals of {problem.name} live on different spaces, so that {self.name} cannot map one to another: "
+                "choose a method that learns a barycenter, unotb or notb."
+            )
         cost = problem.cost if self.cost is None and problem.cost is not None else make_cost(self.cost, self.cost_parameter)
         (x, a), (y, b) = (calibration_batch(m) for m in problem.marginals[:2])
         calibrated = cost.calibrated(x, y, a, b)

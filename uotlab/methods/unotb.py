@@ -26,13 +26,13 @@ from torch import Tensor, nn
 from uotlab.costs import Cost, SquaredEuclidean, make_cost
 from uotlab.divergences import DIVERGENCES, Balanced, Divergence, weighted_star, weighted_star_grad
 from uotlab.errors import InputError, short
-from uotlab.methods.base import METHODS, Method, State, calibration_batch
+from uotlab.methods.base import CALIBRATION, METHODS, Method, State, calibration_batch
+from uotlab.nets.barycenter_maps import barycenter_maps, noise_of
 from uotlab.nets.congruent import CongruentPotentials
-from uotlab.nets.mlp import Activation, Standard
+from uotlab.nets.mlp import Activation
 from uotlab.nets.training import adam, decayed, descend, ema_copy, ema_update, set_grads, set_lr
-from uotlab.nets.transport_map import TransportMap
 from uotlab.penalty import Penalty, rho_from_tau
-from uotlab.problem import Problem
+from uotlab.problem import BarycenterSpace, Problem
 from uotlab.resampling import allotted, systematic
 
 MOST = 5  #: marginals
@@ -90,6 +90,11 @@ class BarycenterState(State):
     rho: Tensor
     a: Tensor
 
+    def cost_of(self, k: int) -> Cost:
+        """c_k, with the factor that all costs share."""
+        space = self.problem.space
+        return self.cost if space is None else replace(space.costs[k], factor=self.cost.factor)
+
 
 def _further(kind: Literal["divergence", "rho", "tau"]) -> Any:
     text = {
@@ -133,7 +138,10 @@ class UNOTB(Method):
     width: int = Field(128, ge=4, le=2048, description="Units in each hidden layer")
     depth: int = Field(2, ge=1, le=12, description="Hidden layers")
     activation: Activation = Field("relu", description="Activation of hidden layers")
-    noise: int = Field(0, ge=0, le=256, description="Dimensions of the noise z of stochastic maps T(x, z); 0 is deterministic")
+    noise: int | None = Field(
+        None, ge=0, le=256,
+        description="Dimensions of the noise z of stochastic maps T(x, z); 0 is deterministic; empty is 0, or 8 between different spaces",
+    )  # fmt: skip
     map_steps: int = Field(3, ge=1, le=50, description="Map steps for each potential step")
     lr: float = Field(2e-3, gt=0, le=1, description="Learning rate at the start")
     lr_half: int = Field(1000, ge=1, description="Steps after which the learning rate has fallen to 0.71 of its start (as 1/sqrt)")
@@ -187,13 +195,31 @@ class UNOTB(Method):
         return torch.tensor(masses) / (held[0] if held else of_all)
 
     def calibrated_cost(self, problem: Problem) -> Cost:
-        """One cost for all marginals, divided by its mean over all pairs of them."""
+        """One cost for all marginals, divided by its mean over all pairs of them.
+
+        Where each has a cost of its own it is the first of those, with the factor of all: 1 over their mean to points spread over the
+        barycenter's space.
+
+        Raises:
+            InputError: another cost was asked for than the problem's own ones.
+        """
+        if problem.space is not None:
+            return self._calibrated_costs(problem, problem.space)
         cost = problem.cost if self.cost is None and problem.cost is not None else make_cost(self.cost, self.cost_parameter)
         batches = [calibration_batch(m) for m in problem.marginals]
         pairs = [cost.calibrated(x, y, a, b) for (x, a), (y, b) in combinations(batches, 2)]
         scale = sum(c.scale for c in pairs) / len(pairs)
         self.check_scale(scale)
         return replace(pairs[0], factor=1 / scale)
+
+    def _calibrated_costs(self, problem: Problem, space: BarycenterSpace) -> Cost:
+        if self.cost is not None:
+            raise InputError(f"cost does not apply to {problem.name}, where each marginal has a cost of its own; leave it out.")
+        y = space.draw(CALIBRATION, torch.Generator().manual_seed(0))
+        batches = [calibration_batch(m) for m in problem.marginals]
+        scale = sum(c.calibrated(x, y, a).scale for c, (x, a) in zip(space.costs, batches, strict=True)) / len(batches)
+        self.check_scale(scale)
+        return replace(space.costs[0], factor=1 / scale)
 
     def settled(self, state: State) -> Penalty | None:
         """rho of the transport between two marginals whose plan gives their barycenter, or None where no plan of two does.
@@ -203,7 +229,8 @@ class UNOTB(Method):
         other's divergence; for KL they are the optimal ones, normalised. The published reference keeps rho_2 as it is, and so answers
         another question.
         """
-        of_pairs = len(state.problem.marginals) == 2 and isinstance(state.cost, SquaredEuclidean)
+        problem = state.problem
+        of_pairs = len(problem.marginals) == 2 and problem.space is None and isinstance(state.cost, SquaredEuclidean)
         rho, lam = state.rho.tolist(), state.lam.tolist()  # type: ignore[attr-defined]
         of_mass = math.inf in rho or all(self.psi(k).name == "kl" for k in (1, 2))
         if not of_pairs or not of_mass:
@@ -212,17 +239,17 @@ class UNOTB(Method):
 
     # ---- training --------------------------------------------------------------------------------
     def init(self, problem: Problem, rng: torch.Generator, device: torch.device) -> BarycenterState:
-        K, d = len(problem.marginals), problem.d
+        K = len(problem.marginals)
         if not 2 <= K <= MOST:
             raise InputError(f"{self.name} takes 2 to {MOST} marginals; this problem has {K}.")
         lam = torch.tensor(self.lambdas(K))
         cost = self.calibrated_cost(problem)
         rhos = self.rhos(K, cost.scale)
         masses = self.relative_masses(problem, rhos)
-        standard = Standard.of_problem(problem)
-        shape = (d, self.width, self.depth, rng)
-        T = nn.ModuleList(TransportMap(standard, *shape, self.noise, self.activation) for _ in range(K)).to(device)
-        f = CongruentPotentials(standard, lam, *shape, self.activation, free=all(map(math.isfinite, rhos))).to(device)
+        noise = noise_of(problem, self.noise)
+        standard, maps = barycenter_maps(problem, self.width, self.depth, rng, noise, self.activation)
+        T, d, free = maps.to(device), len(standard.centre), all(map(math.isfinite, rhos))
+        f = CongruentPotentials(standard, lam, d, self.width, self.depth, rng, self.activation, free=free).to(device)
         betas = (self.beta1, self.beta2)
         return BarycenterState(
             problem, device, rng, cost, self.penalty_at(cost.scale), T, ema_copy(T), f, ema_copy(f), adam(T, self.lr, betas),
@@ -257,7 +284,7 @@ class UNOTB(Method):
             x = state.batch(k, self.batch_size)
             Tx = T(x, self.draw_noise(state, len(x)))
             images.append(Tx)
-            costs.append(state.cost(x, Tx))
+            costs.append(state.cost_of(k)(x, Tx))
         return images, torch.stack(costs)
 
     # ---- what it learned -------------------------------------------------------------------------
@@ -273,7 +300,7 @@ class UNOTB(Method):
     def acceptance(self, state: BarycenterState, k: int, x: Tensor) -> Tensor:
         """a_k psi_k*'((f_k(T_k x) - c_k(x, T_k x)) / rho_k)."""
         Tx = self.barycenter_map(state, k, x)
-        gap = state.f_ema(Tx)[:, k] - state.cost(x, Tx)
+        gap = state.f_ema(Tx)[:, k] - state.cost_of(k)(x, Tx)
         return state.a[k] * weighted_star_grad(self.psi(k + 1), float(state.rho[k]), gap)
 
     def congruence(self, state: BarycenterState, y: Tensor) -> Tensor:
@@ -300,11 +327,12 @@ class UNOTB(Method):
 
     @property
     def stochastic(self) -> bool:
-        return self.noise > 0
+        return bool(self.noise)
 
     def draw_noise(self, state: BarycenterState, n: int, *, fixed: bool = False) -> Tensor | None:
         """z ~ N(0, I), (n, noise); `fixed` draws the same numbers at each call for one seed of `state.rng`: pictures do not flicker."""
-        if not self.noise:
+        noise = noise_of(state.problem, self.noise)
+        if not noise:
             return None
         rng = torch.Generator().manual_seed(state.rng.initial_seed()) if fixed else state.rng
-        return torch.randn(n, self.noise, generator=rng).to(state.device)
+        return torch.randn(n, noise, generator=rng).to(state.device)

@@ -1,4 +1,6 @@
-"""Transport maps T(x) or T(x, z), starting near the identity."""
+"""Transport maps T(x) or T(x, z): within one space, starting near the identity, and from one space into another."""
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -26,3 +28,27 @@ class TransportMap(nn.Module):
                 raise ValueError("a stochastic map needs z of shape (n, noise)")
             h = torch.cat([h, z], 1)
         return x + self.standard.spread * self.net(h)
+
+
+class MapBetween(nn.Module):
+    """T(x, z) = centre + spread · net(standardised x, z), from (n, d) and (n, k) to (n, e): no point to start from, so no residual.
+
+    `inside` brings what comes out onto a space that is not all of R^e.
+    """
+
+    def __init__(
+        self, source: Standard, target: Standard, width: int, depth: int, rng: torch.Generator, noise: int = 0, activation: str = "silu",
+        inside: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.source, self.target, self.noise, self.inside = source, target, noise, inside
+        self.net = mlp(len(source.centre) + noise, len(target.centre), width, depth, rng, activation)
+
+    def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
+        h = self.source(x)
+        if self.noise:
+            if z is None:
+                raise ValueError("a stochastic map needs z of shape (n, noise)")
+            h = torch.cat([h, z], 1)
+        out = self.target.centre + self.target.spread * self.net(h)
+        return out if self.inside is None else self.inside(out)

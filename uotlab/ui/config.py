@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from uotlab.data.base import DATASETS
+from uotlab.data.progress import listening
 from uotlab.divergences import DIVERGENCES
 from uotlab.engine.begin import devices, make_method, make_problem
 from uotlab.engine.frames import portrait
@@ -120,7 +121,11 @@ def device_field(now: str, start: str = "") -> str:
 @lru_cache(maxsize=4)
 def _problem(text: str) -> Problem:
     with st.spinner("Preparing the data (digits take some seconds the first time)", show_time=True):
-        return make_problem(RunSpec.model_validate_json(text))
+        place = st.empty()
+        with listening(lambda what, done: place.progress(min(done, 1.0), f"{what}, once: {done:.0%}")):
+            made = make_problem(RunSpec.model_validate_json(text))
+        place.empty()
+        return made
 
 
 def problem_of(spec: RunSpec) -> Problem:

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from uotlab.views.barycenter import faded, measure_color
-from uotlab.views.barycenter_parts import marginals, weight_name
+from uotlab.views.barycenter_parts import weight_name
 from uotlab.views.base import VIEWS, Arrays, View
 from uotlab.views.style import axis, class_names, f32, quiet_layout
 
@@ -19,7 +19,7 @@ class AcceptanceView(View):
 
     title = "Acceptance"
     summary = "The chance w/max w that a point is accepted: its spread in each marginal, and its mean by class, such as of outliers."
-    needs = frozenset({"marginal/0", "marginal/1", "weight/0", "weight/1"})
+    needs = frozenset({"weight/0", "weight/1"})
     order = 7
     options: ClassVar[dict[str, Any]] = {"classes": True}
 
@@ -56,7 +56,7 @@ def acceptance(weight: np.ndarray) -> np.ndarray:
 
 
 def _shown(arrays: Arrays) -> list[int]:
-    return [k for k in marginals(arrays) if f"weight/{k}" in arrays]
+    return sorted(int(name.rpartition("/")[2]) for name in arrays if name.startswith("weight/"))
 
 
 def _bars(arrays: Arrays) -> list[tuple[int, list[str], np.ndarray]]:
