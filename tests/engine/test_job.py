@@ -56,6 +56,17 @@ def test_pause_step_resume_stop(engine, spec):
     assert engine.store.checkpoint(job.id)["state"]["step"] == job.step
 
 
+def test_a_checkpoint_when_it_is_asked_for(engine, spec):
+    job = engine.submit(spec(**SLOW), "me")
+    until(lambda: job.step > 5)
+    step = job.step
+    job.save()
+    until(lambda: job.saved >= step)
+    assert job.state == "running"
+    assert engine.fitted(job.id).state.step >= step
+    job.stop()
+
+
 def test_extend_a_finished_job(engine, spec):
     job = engine.submit(spec(), "me")
     job.wait(20)

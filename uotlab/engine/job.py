@@ -56,6 +56,7 @@ class Job:
         self.metrics: Mapping[str, float] = record.metrics
         self.notes: Mapping[str, str] = record.notes  #: by metric, what its number cannot tell, or why there is none
         self.beside = False  #: watched beside another run, and trained at the same time
+        self.saved = -1  #: step of the newest checkpoint that this process wrote
         self.unattended = False  #: a cell of a sweep: nobody need watch it, and it takes no place in a session's queue
         self._name = record.name
         self._engine = engine
@@ -162,6 +163,10 @@ class Job:
             elif self.state in ("queued", "paused"):
                 self._engine.withdraw(self)
                 self.become("stopped")
+
+    def save(self) -> None:
+        """Write a checkpoint after the step under way, not only every 20 seconds; `saved` is then its step."""
+        self.control.saving = True
 
     def show(self, points: int) -> None:
         """Points a side in moving pictures, 2 to 20000; beyond 1000 pictures may take half of the time.
@@ -291,7 +296,9 @@ class Job:
     def _checkpoint(self) -> None:
         if self._run is not None and not self._deleted:
             parts = {"state": self._run.state.state_dict(), "history": self._history.state_dict(), "seconds": self.seconds}
+            step = self._run.state.step
             save_tensors(self._engine.store.checkpoint_path(self.id), parts)
+            self.saved = step
 
     def _checkpoint_step(self) -> int:
         parts = self._engine.store.checkpoint(self.id)

@@ -39,6 +39,7 @@ class Control:
         self.paused = False
         self.stopping = False
         self.single = False  # one more step, then pause
+        self.saving = False  # a checkpoint after the step under way
         self.extra = 0  # steps beyond the number the loop was called with
         self.max_rate: float | None = None  # steps/s
         self.frame_seconds = FRAME_SECONDS
@@ -131,7 +132,8 @@ def train(
         if publish is not None and now >= look.due:
             look.share = FRAME_SHARE if control.shown <= SHOWN else LARGE_SHARE
             look.run(partial(publish, state.step, losses, False), control.frame_seconds)
-        if checkpoint is not None and now >= save.due:
+        if checkpoint is not None and (control.saving or now >= save.due):
+            control.saving = False
             check_parameters(state)
             save.run(checkpoint)
         started = time.perf_counter()

@@ -1,5 +1,6 @@
 """What the sections of the page of cells share: the study, the run, the selected cells, and what the run says about every cell."""
 
+import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,6 +10,7 @@ import numpy as np
 import streamlit as st
 
 from uotlab.cells import Outcome, Study
+from uotlab.engine.fitted import Fitted
 from uotlab.engine.job import Job
 from uotlab.engine.runner import engine
 from uotlab.engine.spec import RunSpec
@@ -16,6 +18,7 @@ from uotlab.ui.cells_setup import study
 from uotlab.ui.config import data_key
 from uotlab.ui.later import LOOK_SECONDS, Later, Progress, known, later, shown
 
+PATIENCE = 30.0  #: s for one training step and its checkpoint
 RESTING = ("done", "stopped", "paused", "interrupted")
 SELECTED, ASKED, FOLLOWED = "cells_selected", "cells_asked", "cells_followed"
 
@@ -43,7 +46,7 @@ class Scene:
     def resting(self) -> bool:
         return self.job is not None and self.job.state in RESTING and self.job.step > 0
 
-    def outcome_key(self) -> Hashable | None:
+    def outcome_key(self) -> tuple[str, str, int] | None:
         """Of the newest step that was asked for: at rest the last one, while training the one of the button."""
         if self.job is None:
             return None
@@ -58,7 +61,16 @@ class Scene:
             return None
         job, cells = self.job, self.study
         assert job is not None
-        return later(key, lambda progress: Outcome.of(engine().fitted(job.id), cells), "Asking the map about every cell")
+        step = key[2]
+        return later(key, lambda progress: Outcome.of(_fitted(job, step), cells), "Asking the map about every cell")
+
+
+def _fitted(job: Job, step: int) -> Fitted:
+    """The run at this step or a little later: one that trains was asked for a checkpoint, and writes it after the step under way."""
+    end = time.monotonic() + PATIENCE
+    while job.state == "running" and job.saved < step and time.monotonic() < end:
+        time.sleep(0.05)
+    return engine().fitted(job.id)
 
 
 @lru_cache(maxsize=4)
@@ -88,7 +100,7 @@ def asking(scene: Scene) -> Outcome | None:
     if not scene.resting:
         st.button(
             "Update from the run so far", key="cells_update", icon=":material/refresh:", on_click=_ask, args=(job,),
-            help="Reads the newest checkpoint, at most 20 seconds old; training goes on",
+            help="Reads the run as it is now; training goes on",
         )  # fmt: skip
     found = scene.outcome()
     if found is None:
@@ -101,6 +113,7 @@ def asking(scene: Scene) -> Outcome | None:
 
 
 def _ask(job: Job) -> None:
+    job.save()
     st.session_state[ASKED] = {job.id: job.step}
 
 

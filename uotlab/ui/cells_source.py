@@ -40,6 +40,14 @@ class Colouring:
         return {}, "", self.kind
 
 
+def type_codes(study: Study) -> tuple[np.ndarray, np.ndarray]:
+    """Codes (N,) of the cell types of all cells, and their names, in the order of the map's colours; a missing one comes last."""
+    column = study.columns[study.type]
+    names = column.names or ()
+    missing = bool((column.values < 0).any())
+    return np.where(column.values < 0, len(names), column.values), np.array([*names, *(["unknown"] if missing else [])])
+
+
 class CellsPicture(Gathered):
     """Cells of one study; with a job, where its map carries the source cells now."""
 

@@ -1,10 +1,11 @@
 """Tables of the page of cells: sortable, with a search and a download."""
 
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
 MOST = 500  #: rows on the page; the file has all
+WHOLE = 8  #: rows of a table that needs no scrolling
 
 
 def table(found: Any, column: str, key: str, file: str) -> None:
@@ -18,4 +19,5 @@ def table(found: Any, column: str, key: str, file: str) -> None:
     seen = found[found[column].astype(str).str.contains(words, case=False, regex=False)] if words else found
     numbers = [c for c in found.columns if found[c].dtype.kind == "f"]
     config = {c: st.column_config.NumberColumn(str(c).replace("_", " "), format="%.3g") for c in numbers}
-    st.dataframe(seen.head(MOST), hide_index=True, column_config=config, height=min(300, 40 + 36 * max(len(seen), 1)), key=f"{key}_table")
+    height: Literal["content"] | int = "content" if len(seen) <= WHOLE else 300
+    st.dataframe(seen.head(MOST), hide_index=True, column_config=config, height=height, key=f"{key}_table")

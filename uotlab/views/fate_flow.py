@@ -25,7 +25,12 @@ class FateFlowView(View):
         value = P if equal_rows else P * f32(arrays["fates/mass"])[:, None]
         r, c = P.shape
         source, target = texts(arrays, "fates/source"), texts(arrays, "fates/target")
-        known = {name: i for i, name in enumerate(dict.fromkeys([*source, *target]))}  # a type has one colour on both sides
+        every = [
+            *texts(arrays, "fates/all"),
+            *source,
+            *target,
+        ]  # a type has one colour on both sides, and that of the map where it is known
+        known = {name: i for i, name in enumerate(dict.fromkeys(every))}
         colors = [class_color(known[name]) for name in (*source, *target)]
         rows, columns = np.divmod(np.arange(r * c), max(c, 1))
         node = {"label": [*source, *target], "color": colors, "pad": 10, "thickness": 16, "line": {"width": 0}}

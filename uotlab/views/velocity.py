@@ -7,6 +7,7 @@ import numpy as np
 from uotlab.views.base import SOURCE, TARGET, VIEWS, Arrays, View
 from uotlab.views.lines import gapped, headed
 from uotlab.views.style import INK, axis, f32, pick, quiet_layout, scatter, span
+from uotlab.views.texts import texts
 
 MOST_LINES = 400  #: cells of which the way to the image is drawn
 
@@ -44,5 +45,5 @@ class VelocityView(View):
 
     def layout(self, arrays: Arrays, **_: Any) -> dict[str, Any]:
         both = np.concatenate([f32(arrays["velocity/source"]), f32(arrays["velocity/target"])])
-        first = axis("map 1", range=span(both[:, 0]))
-        return quiet_layout(first, axis("map 2", range=span(both[:, 1]), scaleanchor="x", scaleratio=1))
+        titles = (texts(arrays, "velocity/axes") or ["map 1", "map 2"])[:2]
+        return quiet_layout(*(axis(title, range=span(both[:, k], pad=0.06)) for k, title in enumerate(titles)))

@@ -16,6 +16,7 @@ from uotlab.ui.cells_groups import map_of, pushed_and_pulled
 from uotlab.ui.cells_pictures import still
 from uotlab.ui.cells_scene import Scene, analysed
 from uotlab.ui.cells_section import SECTIONS, Section
+from uotlab.ui.cells_source import TITLES, type_codes
 from uotlab.ui.cells_tables import table
 from uotlab.ui.plain import plain
 
@@ -49,7 +50,8 @@ def fates_of(outcome: Outcome, places: Any, branches: Branches) -> Fates:
             words = str(error)
     try:
         found = accuracy(outcome, branches) if branches else None
-        moved = dict(velocity_arrays(outcome, places.points, places.place(outcome.mapped)))
+        axes = np.array([f"{TITLES.get(places.kind, places.title)} {k}" for k in (1, 2)])
+        moved = dict(velocity_arrays(outcome, places.points, places.place(outcome.mapped))) | {"names/velocity/axes": axes}
     except InputError as error:
         why = str(error)
     return Fates(tables, mass_of_types(outcome, tables["plan"]), found, words, moved, why)
@@ -82,7 +84,7 @@ def _show(scene: Scene, outcome: Outcome, found: Fates) -> None:
     st.caption(f"By {how(outcome)}; rows sum to 1." if way == "plan" else KERNEL)
     if found.words:
         st.caption(plain(found.words))
-    arrays = fate_arrays(shares, found.mass)
+    arrays = dict(fate_arrays(shares, found.mass)) | {"names/fates/all": type_codes(scene.study)[1]}
     left, right = st.columns(2, gap="large")
     with left:
         still("transitions", arrays, "fates heat", HEIGHT)

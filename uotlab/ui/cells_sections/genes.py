@@ -23,8 +23,8 @@ from uotlab.ui.later import Progress
 from uotlab.ui.plain import plain
 
 GROWING, SELECTED = "Growing cells", "Selected cells"
-TESTS = {"mhg": "Minimum hypergeometric (ranked list)", "prerank": "Pre-ranked (GSEA)", "over-representation": "Over-representation"}
-METHODS = {"t-test_overestim_var": "t-test, overestimated variance", "wilcoxon": "Wilcoxon"}
+TESTS = {"mhg": "Minimum hypergeometric", "prerank": "Pre-ranked (GSEA)", "over-representation": "Over-representation"}
+METHODS = {"t-test_overestim_var": "t-test (cautious variance)", "wilcoxon": "Wilcoxon"}
 DOTS = 12  #: genes of the dot plot
 GMT_LIMIT = 20  #: MB
 
@@ -54,13 +54,13 @@ def _choices(scene: Scene) -> tuple[Any, ...]:
         groups = [GROWING, *([SELECTED] if len(chosen) else [])]
         if st.session_state.get("genes_group") not in groups or follows("genes", chosen):
             st.session_state["genes_group"] = groups[-1]
-        group = st.selectbox("Cells", groups, key="genes_group", width=170, help="Against the rest of the source cells")
+        group = st.selectbox("Cells", groups, key="genes_group", width=160, help="Against the rest of the source cells")
         state.start_with("genes_percentile", 90)
         percentile = 90
         if group == GROWING:
-            percentile = st.number_input("Above percentile", 50, 99, step=1, key="genes_percentile", width=150, help="Of the scaling, %")
-        test = st.selectbox("Gene sets by", list(TESTS), key="genes_test", format_func=TESTS.__getitem__, width=290)
-        method = st.selectbox("Genes by", list(METHODS), key="genes_method", format_func=METHODS.__getitem__, width=250)
+            percentile = st.number_input("Above percentile", 50, 99, step=1, key="genes_percentile", width=140, help="Of the scaling, %")
+        test = st.selectbox("Gene sets by", list(TESTS), key="genes_test", format_func=TESTS.__getitem__, width=220)
+        method = st.selectbox("Genes by", list(METHODS), key="genes_method", format_func=METHODS.__getitem__, width=220)
         sets = _sets(scene)
     return group, tuple(chosen.tolist()) if group == SELECTED else (), int(percentile), test, method, sets
 

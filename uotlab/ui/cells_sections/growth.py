@@ -13,6 +13,7 @@ from uotlab.errors import InputError
 from uotlab.ui.cells_pictures import still
 from uotlab.ui.cells_scene import Scene, analysed
 from uotlab.ui.cells_section import SECTIONS, Section
+from uotlab.ui.cells_source import type_codes
 from uotlab.ui.cells_tables import table
 from uotlab.ui.plain import plain
 
@@ -35,13 +36,22 @@ def growth_of(outcome: Outcome) -> Growth:
     """All of it, of one outcome."""
     cycle, words, truth, rank = None, "", None, float("nan")
     try:
-        cycle = against_arrays(outcome, proliferation(outcome.study).score, "proliferation score (cell-cycle genes)")
+        cycle = coloured(outcome, against_arrays(outcome, proliferation(outcome.study).score, "proliferation score (cell-cycle genes)"))
     except InputError as error:
         words = str(error)
     if "growth" in outcome.study.truth:
-        truth = against_arrays(outcome, outcome.study.truth["growth"], "true growth (mean 1)")
+        truth = coloured(outcome, against_arrays(outcome, outcome.study.truth["growth"], "true growth (mean 1)"))
         rank = recovery(outcome).spearman
     return Growth(growth_by_type(outcome), cycle, words, truth, rank)
+
+
+def coloured(outcome: Outcome, arrays: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+    """The arrays with the types' colours of the map."""
+    study = outcome.study
+    if not study.type or study.columns[study.type].names is None:
+        return arrays
+    codes, names = type_codes(study)
+    return {**arrays, "against/class": codes[study.source].astype(np.float32), "names/against": names}
 
 
 @SECTIONS.register("growth")
@@ -78,7 +88,7 @@ def _show(scene: Scene, outcome: Outcome, found: Growth) -> None:
         table(types, "type", "growth", "growth-by-type.csv")
     with right:
         st.markdown("##### All cells")
-        still("scaling", {"xi": outcome.growth.astype(np.float32)}, "growth all", HEIGHT)
+        still("scaling", {"xi": outcome.growth.astype(np.float32)}, "growth all", HEIGHT, ("classes",))
         if found.truth is not None:
             st.markdown("##### Against the truth of the simulation")
             still("growth-against", {**found.truth, "against/chosen": chosen}, "growth truth", HEIGHT)

@@ -21,6 +21,7 @@ from uotlab.ui.sources import find, gather
 from uotlab.views.base import VIEWS
 
 KEY, LOOK_SECONDS, HEIGHT = "cells_live", 1.5, 560
+CHOSEN = "cells_colour_chosen"
 SCALING, MASS, ROLE, GENE = "scaling", "transported mass", "source, target", "a gene ..."
 
 
@@ -81,14 +82,19 @@ def _waiting(scene: Scene, kind: str) -> None:
     st.progress(made.share, text=plain(f"{made.step}; principal components are shown till then"))
 
 
+def _colour_chosen() -> None:
+    st.session_state[CHOSEN] = True
+
+
 def _colouring(scene: Scene) -> Colouring:
     """What colours the cells."""
     columns = list(scene.study.columns)
     first = [SCALING, MASS, *([scene.study.type] if scene.study.type else []), ROLE]
     names = [*dict.fromkeys([*first, *columns, *([GENE] if scene.study.has_genes else [])])]
-    if st.session_state.get("cells_colour") not in names:
+    if st.session_state.get("cells_colour") not in names or not st.session_state.get(CHOSEN):
+        # types before there is a run, then its scaling, till somebody chooses
         st.session_state["cells_colour"] = scene.study.type if scene.study.type and scene.job is None else SCALING
-    name = st.selectbox("Colour", names, key="cells_colour", width=210)
+    name = st.selectbox("Colour", names, key="cells_colour", width=210, on_change=_colour_chosen)
     if name == SCALING:
         return Colouring("scaling")
     if name == MASS:

@@ -23,6 +23,7 @@ from uotlab.ui.plain import plain
 LEAST = 10  #: cells of a condition
 FEW = 50  #: held-out cells below which a number is noise
 FLOOR = "Other treated cells"
+SHORT = {"l2": "L2 signature", "sinkhorn": "Sinkhorn", "mmd": "MMD", "mmd_median": "MMD median"}
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def _of_run(scene: Scene, outcome: Outcome, found: HeldOut) -> None:
     st.caption(words)
     left, right = st.columns(2, gap="large")
     with left:
-        table(found.distances.rename(columns=MEASURES), "predicted by", "heldout", "held-out.csv")
+        table(found.distances.rename(columns=SHORT), "predicted by", "heldout", "held-out.csv")
         st.caption("Means of features, those that change most first")
         table(found.features, "feature", "features", "feature-means.csv")
     with right:
