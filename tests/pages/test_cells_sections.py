@@ -128,7 +128,7 @@ def test_long_work_is_cancelled_and_keeps_what_it_has():
             time.sleep(0.005)
         return "all"
 
-    found = later(("test", time.monotonic_ns()), work, "Working", long=True)
+    found = later(("test", time.monotonic_ns()), work, "Working", "long")
     quick = later(("test", time.monotonic_ns()), lambda told: 5, "At once")
     wait_for(lambda: quick.done and found.partial)
     assert quick.result == 5

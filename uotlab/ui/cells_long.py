@@ -29,7 +29,7 @@ def long_work(
 
     def begin() -> None:
         forget(key)
-        later(key, make, words, long=True)
+        later(key, make, words, "long")
         st.session_state[held] = key
 
     busy = found is not None and not found.done

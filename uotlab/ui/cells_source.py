@@ -116,7 +116,7 @@ class CellsPicture(Gathered):
         if snapshot is None or "Tx" not in snapshot.arrays or type(self.placement).transform is Embedding.transform:
             return None
         Tx = snapshot.arrays["Tx"]
-        return later(("placed", self.id, snapshot.version), lambda progress: self.placement.transform(Tx), "Placing mapped cells")
+        return later(("placed", self.id, snapshot.version), lambda progress: self.placement.transform(Tx), "Placing mapped cells", "maps")
 
     def positions(self, points: np.ndarray) -> np.ndarray:
         """Positions in `study.source` of points of the picture's source cells, by their numbers."""

@@ -1,7 +1,7 @@
 """Results that take their time: computed once for each key in a background thread, and looked at by pages until they are there.
 
-They run one after the other, at a lower priority than training; `long` ones in a thread of their own, so that short ones need not wait
-for them. Whoever waits may cancel.
+They run one after the other in one of three lanes, at a lower priority than training, so that short ones need not wait for long ones.
+Whoever waits may cancel.
 """
 
 import atexit
@@ -10,7 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -22,6 +22,7 @@ KEPT = 64  #: results
 LOOK_SECONDS = 1.0  #: between two looks at a result under way
 
 Progress = Callable[[str, float], None]
+Lane = Literal["quick", "long", "maps"]
 
 
 class Cancelled(Exception):
@@ -64,21 +65,21 @@ class Later:
         return (time.monotonic() - self.started) * (1 - self.share) / self.share
 
 
-_worker = Background()  # not the engine's: a person who asks should not wait for scores that nobody asked for
-_long = Background()
-atexit.register(_worker.end)
-atexit.register(_long.end)
+# threads of their own, not the engine's: a person who asks should not wait for scores that nobody asked for
+_workers = {lane: Background() for lane in ("quick", "long", "maps")}
+for _worker in _workers.values():
+    atexit.register(_worker.end)
 _known: "OrderedDict[Hashable, Later]" = OrderedDict()
 _lock = threading.Lock()
 
 
-def later(key: Hashable, make: Callable[[Later], Any], words: str, *, long: bool = False) -> Later:
+def later(key: Hashable, make: Callable[[Later], Any], words: str, lane: Lane = "quick") -> Later:
     """The result of `make` under `key`: known, under way, or begun now. `forget` what failed to try it again.
 
     Args:
         make: is given the result, calls it now and then to say how far it is, and may set its `partial`.
         words: what is done, till `make` says more.
-        long: minutes rather than seconds.
+        lane: which thread does it: "long" for minutes rather than seconds, "maps" for what only improves a picture.
     """
     with _lock:
         found = _known.get(key)
@@ -102,7 +103,7 @@ def later(key: Hashable, make: Callable[[Later], Any], words: str, *, long: bool
             found.error = f"{found.words} failed ({type(error).__name__}: {error})."
         found.done = True
 
-    (_long if long else _worker).submit(work)
+    _workers[lane].submit(work)
     return found
 
 

@@ -9,6 +9,7 @@ from uotlab.views.style import INK, axis, class_color, f32, quiet_layout
 from uotlab.views.texts import texts, wrapped
 
 GAP = 0.09
+NARROW_ROW = 0.55  #: height of a panel on a phone, in widths of it
 LEAST = 0.1  #: height of a panel, in its measure
 
 
@@ -47,33 +48,33 @@ class CellsSweepView(View):
         return found
 
     def layout(self, arrays: Arrays, **_: Any) -> dict[str, Any]:
+        count = len(texts(arrays, "cells-sweep/measure"))
+        columns = 2 if count > 1 else 1
+        narrow = {"rows": max(NARROW_ROW * count, 1), "layout": self._panels(arrays, 1)}
+        layout = quiet_layout(**self._panels(arrays, columns), meta={"narrow": narrow})
+        layout["legend"] |= {"y": 1.08}
+        return layout
+
+    def _panels(self, arrays: Arrays, columns: int) -> dict[str, Any]:
+        """Axes and titles of the panels in so many columns."""
         measures = texts(arrays, "cells-sweep/measure")
-        columns = 2 if len(measures) > 1 else 1
         down = max(-(-len(measures) // columns), 1)
-        layout = quiet_layout(height=max(210 * down, 260))
         place, rho = self._places(arrays), np.asarray(arrays["cells-sweep/rho"], dtype=np.float64)
-        ticks = {float(p): ("∞" if not np.isfinite(r) else f"{r:.3g}") for p, r in zip(place, rho)}
-        notes = []
+        ticks = {float(p): ("∞" if not np.isfinite(r) else f"{r:.2g}") for p, r in zip(place, rho)}
+        layout: dict[str, Any] = {"annotations": []}
+        gap = min(GAP, 0.36 / down)
+        tall, wide = (1 - gap * (down - 1)) / down, (1 - GAP * (columns - 1)) / columns
         for k, measure in enumerate(measures):
             number, row, column = str(k + 1) if k else "", k // columns, k % columns
-            tall, wide = (1 - GAP * (down - 1)) / down, (1 - GAP * (columns - 1)) / columns
-            top, left = 1 - row * (tall + GAP), column * (wide + GAP)
+            top, left = min(1 - row * (tall + gap), 1), column * (wide + GAP)
             last = k + columns >= len(measures)
-            first = axis("ρ of the source, in mean costs" if last else "", domain=[left, left + wide], anchor=f"y{number}")
+            first = axis("ρ of the source, in mean costs" if last else "", domain=[left, left + wide], anchor=f"y{number}", tickangle=0)
             layout[f"xaxis{number}"] = first | {"tickvals": list(ticks), "ticktext": list(ticks.values())}
-            down_to_up = {"domain": [max(top - tall, 0), min(top, 1)], "range": self._range(arrays, k)}
+            down_to_up = {"domain": [max(top - tall, 0), top], "range": self._range(arrays, k)}
             layout[f"yaxis{number}"] = axis("", anchor=f"x{number}", nticks=5, **down_to_up)
-            words: dict[str, Any] = {
-                "text": wrapped(measure, 48),
-                "showarrow": False,
-                "xref": "paper",
-                "yref": "paper",
-                "font": {"size": 11, "color": INK},
-            }
-            notes.append({**words, "x": left, "y": min(top, 1), "xanchor": "left", "yanchor": "bottom"})
-        layout["annotations"] = notes
-        layout["legend"] |= {"y": 1.08}
-        layout["meta"] = {"panels": len(measures)}
+            words: dict[str, Any] = {"text": wrapped(measure, 48), "showarrow": False, "xref": "paper", "yref": "paper"}
+            look = {"font": {"size": 11, "color": INK}, "xanchor": "left", "yanchor": "bottom"}
+            layout["annotations"].append({**words, **look, "x": left, "y": top})
         return layout
 
     @staticmethod

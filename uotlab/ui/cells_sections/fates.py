@@ -111,9 +111,10 @@ def _accuracy(found: Fates, outcome: Outcome) -> None:
             st.metric(
                 plain(row["branch"]), value, help=f"By {how(outcome)}. By the correlation kernel {row['kernel']:.0%}", width="content"
             )
-    st.caption(plain(" ".join(found.accuracy.notes[1:])))
+    notes = found.accuracy.notes[1:]
+    st.caption(plain(" ".join(note for note in notes if "neighbours" not in note)))
     with st.expander("By type, and by the correlation kernel"):
-        st.caption(KERNEL)
+        st.caption(plain(" ".join([KERNEL, *(note for note in notes if "neighbours" in note)])))
         names = {"plan": "share by mass", "kernel": "share by kernel", "mass": "kernel, whole row", "seen": "cells near a terminal type"}
         shown = found.accuracy.table[["branch", "type", "allowed", "cells", "plan", "kernel", "mass", "seen"]].rename(columns=names)
         table(shown, "type", "accuracy", "accuracy.csv")
