@@ -1,4 +1,4 @@
-"""The page of cells in a real browser: it trains, the picture moves, a lasso selects cells, genes appear."""
+"""The page of cells in a real browser: it trains, a lasso selects cells and every section follows; a sweep, and the report."""
 
 import pytest
 
@@ -7,14 +7,22 @@ GRAPH = ".st-key-cells_live .js-plotly-plot"
 RUN = "/cells?method=uotm&data=dentate-gyrus&steps={steps}&p.rho1=0.95&p.rho2=inf&p.width=16&p.depth=1"
 
 
-@pytest.mark.timeout(400)
-def test_cells_train_and_a_lasso_selects_some(page, server):
+def section(page, title):
+    page.locator("[class*='st-key-w-section']").get_by_text(title, exact=True).click()
+
+
+def trained(page, server):
     page.goto(server + RUN.format(steps=60))
     page.wait_for_function(f"document.querySelector('{GRAPH}')?.data?.length >= 2", timeout=90_000)
     page.locator(".st-key-play button:not([disabled])").first.click()
     page.wait_for_function(f"document.querySelector('{GRAPH}')?.data?.some(t => t.name === 'mapped')", timeout=90_000)
     page.wait_for_function("window.__uotlab?.status?.state === 'done'", timeout=120_000)
     page.wait_for_timeout(1500)
+
+
+@pytest.mark.timeout(400)
+def test_cells_train_and_a_lasso_is_followed(page, server):
+    trained(page, server)
     box = page.locator(GRAPH).bounding_box()
     page.locator(f"{GRAPH} [data-title='Lasso Select']").click()
     corners = [(0.2, 0.2), (0.8, 0.2), (0.8, 0.85), (0.2, 0.85), (0.2, 0.2)]
@@ -28,5 +36,32 @@ def test_cells_train_and_a_lasso_selects_some(page, server):
         page.mouse.move(*at, steps=6)
     page.mouse.up()
     page.get_by_text("cells selected").wait_for(timeout=30_000)
-    page.locator(".st-key-w\\.section, [class*='st-key-w-section']").get_by_text("Genes", exact=True).click()
-    page.get_by_text("Genes of").wait_for(timeout=120_000)
+    page.wait_for_function(f"document.querySelector('{GRAPH}')?.data?.some(t => t.name === 'chosen')")
+    section(page, "Growth")
+    page.get_by_text("Mean growth of the selected").wait_for(timeout=60_000)
+    section(page, "Fates")
+    page.wait_for_function("document.querySelector('.st-key-fates_push')?.innerHTML.includes('the selected cells')", timeout=60_000)
+    section(page, "Genes")
+    page.get_by_text("selected cells against").wait_for(timeout=120_000)
+
+
+@pytest.mark.timeout(400)
+def test_streams_a_sweep_that_is_cancelled_and_the_report(page, server):
+    trained(page, server)
+    page.locator(".st-key-cells-options [data-testid=stSelectbox]").first.click()
+    page.get_by_role("option", name="Velocity: streams").click()
+    page.wait_for_function(f"document.querySelector('{GRAPH}')?.data?.some(t => t.name === 'arrows')")
+    section(page, "τ sweep")
+    page.locator(".st-key-csweep_start button").click()
+    page.wait_for_function("document.querySelector('.st-key-live-cells-sweep .js-plotly-plot')?.data?.length >= 1", timeout=120_000)
+    page.locator(".st-key-csweep_cancel button").click()
+    page.get_by_text("Cancelled; here is what was done till then.").wait_for()
+    section(page, "Take away")
+    page.locator(".st-key-report_start button").click()
+    file = page.locator(".st-key-cells_report button")
+    file.wait_for(timeout=120_000)
+    with page.expect_download() as download:
+        file.click()
+    text = download.value.path().read_text(encoding="utf-8")
+    assert "<h2>Settings</h2>" in text
+    assert download.value.suggested_filename == "dentate-gyrus-uotm.html"

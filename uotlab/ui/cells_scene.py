@@ -94,7 +94,7 @@ def asking(scene: Scene) -> Outcome | None:
     Call it inside a fragment that runs again by itself while `waits` says so.
     """
     if scene.job is None:
-        st.info("Press Play first: growth, fates and genes are read off the trained map.", icon=":material/play_arrow:")
+        st.info("Press Play first: this is read off the trained map.", icon=":material/play_arrow:")
         return None
     job = scene.job
     if not scene.resting:

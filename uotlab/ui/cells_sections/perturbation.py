@@ -122,13 +122,13 @@ def _conditions(scene: Scene) -> None:
     state.start_with("pert_seeds", 1)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="pert-choices"):
         conditions = st.multiselect(
-            f"{study.time} (control: {study.source_value})", known, key="pert_conditions", width=320,
-            format_func=lambda v: f"{v} · {counts[v]:,} cells",
+            f"{study.time} (cells); control {study.source_value}", known, key="pert_conditions", width=300,
+            format_func=lambda v: f"{v} ({counts[v]:,})",
         )  # fmt: skip
-        one = st.selectbox("Balanced", balanced, key="pert_balanced", format_func=lambda k: METHODS[k].title, width=150)
-        two = st.selectbox("Unbalanced", unbalanced, key="pert_unbalanced", format_func=lambda k: METHODS[k].title, width=150)
-        steps = st.number_input("Steps each", 10, 100_000, step=100, key="pert_steps", width=150)
-        seeds = st.number_input("Seeds", 1, 10, step=1, key="pert_seeds", width=120)
+        one = st.selectbox("Balanced", balanced, key="pert_balanced", format_func=lambda k: METHODS[k].title, width=130)
+        two = st.selectbox("Unbalanced", unbalanced, key="pert_unbalanced", format_func=lambda k: METHODS[k].title, width=130)
+        steps = st.number_input("Steps each", 10, 100_000, step=100, key="pert_steps", width=130)
+        seeds = st.number_input("Seeds", 1, 10, step=1, key="pert_seeds", width=110)
     rho = {k: float(v) for k, v in scene.spec.params.items() if k in ("rho1", "rho2") and isinstance(v, int | float)}
     runs = len(conditions) * 2 * int(seeds)
     st.caption(f"{runs} runs of {int(steps):,} steps each, one after the other, each with its own held-out fifth; ρ as in the side panel.")

@@ -48,12 +48,12 @@ class SweepSection(Section):
         state.start_with("csweep_cells", min(most, MOST_CELLS))
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="csweep-choices"):
             order = sorted(names, key=lambda k: (k != DISCRETE, k != own))
-            methods = st.multiselect("Methods", order, key="csweep_methods", format_func=names.__getitem__, width=320)
+            methods = st.multiselect("Methods", order, key="csweep_methods", format_func=names.__getitem__, width=300)
             taus = st.pills(
                 "τ of the source", TAUS, selection_mode="multi", key="csweep_taus",
                 help="In Sinkhorn's convention at ε = .05: ρ = .05 τ / (1 - τ), from .05 to 10 mean costs",
             )  # fmt: skip
-            seeds = st.number_input("Seeds", 1, 10, step=1, key="csweep_seeds", width=120)
+            seeds = st.number_input("Seeds", 1, 10, step=1, key="csweep_seeds", width=110)
             steps = st.number_input("Steps each", 10, 100_000, step=100, key="csweep_steps", width=150, help="Of methods that learn a map")
             cells = st.number_input("Cells a side", 20, max(most, 20), step=100, key="csweep_cells", width=150, help="A seeded choice")
             genes = st.toggle("Gene sets", key="csweep_genes", help="Tests the sets of growing cells in every run")
