@@ -247,7 +247,8 @@ def main() -> None:
     warnings.simplefilter("ignore", UserWarning)
     print("| run | figure | measured | wanted |\n|---|---|---|---|")
     for part in given.parts or MEASURED:
-        for row in rows(part, settled([*jobs(part, given.seeds)], given.results, given.runs)):
+        todo = sorted(jobs(part, given.seeds), key=lambda job: job.who in BASELINES)  # baselines last
+        for row in rows(part, settled(todo, given.results, given.runs)):
             print("| " + " | ".join(row) + " |", flush=True)
 
 
