@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,10 +12,12 @@ from tests.pages.test_cells import opened, told, trained, wait_for  # noqa: F401
 from uotlab import cells
 from uotlab.cells.embedding import embedding
 from uotlab.cells.fates import coupling, push
+from uotlab.cells.looking import Quality
 from uotlab.cells.perturbation import effect
 from uotlab.ui.cells_branches import read_branches, rows_of
 from uotlab.ui.cells_groups import group_arrays
 from uotlab.ui.cells_moving import Moving, Received
+from uotlab.ui.cells_quality import quality_arrays, staying
 from uotlab.ui.cells_scene import SELECTED, scene_of
 from uotlab.ui.cells_section import SECTIONS
 from uotlab.ui.cells_sections.growth import with_selected
@@ -177,6 +180,19 @@ def test_selected_cells_head_the_table_of_types(outcome):
     assert row["mean"] == pytest.approx(outcome.growth[:7].mean())
     assert row["low"] <= row["mean"] <= row["high"]
     assert row["truth"] == pytest.approx(outcome.study.truth["growth"][:7].mean())
+
+
+def test_limits_of_quality_control_are_drawn_and_counted():
+    found = Quality(np.array([5.0, 20, 30, 400]), np.array([10.0, 50, 60, 9000]), np.array([0.0, 2, 60, 1]), np.zeros(3, np.int64))
+    limits = {"min_genes": 10, "max_genes": 0, "min_counts": 0.0, "max_mito": 50.0}
+    np.testing.assert_array_equal(staying(found, limits), [False, True, False, True])
+    arrays = quality_arrays(found, limits)
+    assert arrays["quality/heights"].sum(1).tolist() == [4, 4, 4]
+    np.testing.assert_array_equal(arrays["quality/limits"], np.float32([[10, np.nan], [np.nan, np.nan], [np.nan, 50]]))
+    figure = VIEWS["cell-quality"]().figure(arrays)
+    assert len(figure.layout.shapes) == 2
+    found = replace(found, mito=np.zeros(4))
+    assert len(quality_arrays(found, limits)["names/quality"]) == 2
 
 
 def test_branches_are_read_back_as_they_were_written():

@@ -105,6 +105,15 @@ def shift(g: int = 80) -> dict[str, np.ndarray]:
     return {"shift/measured": f(x), "shift/predicted": f(x * 0.8 + 0.1), "names/shift": np.array([f"<b>{i}</b>" for i in range(g)], str)}
 
 
+def quality(k: int = 3) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(8)
+    edges = np.linspace(0, 9, 11)
+    limits = np.full((k, 2), np.nan)
+    limits[:1, 0] = 3
+    found = {"quality/heights": f(rng.integers(0, 99, (k, 10))), "quality/edges": f(np.tile(edges, (k, 1))), "quality/limits": f(limits)}
+    return found | {"names/quality": np.array([f"a number <b>{i}</b>" for i in range(k)], str)}
+
+
 def fate_map(n: int = 90) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(7)
     found = {"fate-map/cells": f(rng.normal(size=(n, 2))), "fate-map/mass": f(rng.gamma(1, 1, n)), "fate-map/chosen": f(rng.random((5, 2)))}
@@ -134,6 +143,8 @@ def holes(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 CELLS = {f"cells by {kind}": plane(kind=kind) for kind in ("scaling", "role", "label", "number")} | {
     "one cell": plane(1),
+    "quality": quality(),
+    "quality without mitochondria": quality(2),
     "fate map": fate_map(),
     "no cell on the fate map": fate_map(0),
     "feature shift": shift(),

@@ -4,18 +4,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
-from uotlab.cells import Preparation
 from uotlab.cells.files import store_upload
-from uotlab.cells.looking import Look, look, quality
+from uotlab.cells.looking import Look, look
 from uotlab.cells.preparation import prepare
 from uotlab.data.files import UPLOAD_LIMIT
 from uotlab.engine.spec import RunSpec
 from uotlab.errors import InputError
 from uotlab.ui import state
-from uotlab.ui.form import form
+from uotlab.ui.cells_quality import control
 from uotlab.ui.later import forget, known, later, shown
 from uotlab.ui.plain import plain
 
@@ -23,7 +21,6 @@ OPENING, WORK, PATH = "cells_opening", "cells_preparing", "cells_path"
 NONE = "none"
 ENDINGS = ["h5ad", "h5", "loom", "csv", "tsv", "txt", "gz", "mtx"]
 CHOSEN = ("time", "source", "target", "type", "layer", "space")  #: fields that the page shows in its own way
-BINS = 40
 
 
 def own_cells() -> None:
@@ -60,7 +57,7 @@ def loader(spec: RunSpec) -> None:
         st.warning(plain(sentence), icon=":material/warning:")
     if not found.times:
         return
-    settings = _columns(found) | _control(path, found)
+    settings = _columns(found) | control(path, found, CHOSEN)
     _prepare(path, settings, spec)
 
 
@@ -92,11 +89,6 @@ def _file() -> Path | None:
 @st.cache_data(max_entries=4, show_spinner="Looking at the file")
 def _look(path: str, changed: int) -> Look:
     return look(path)
-
-
-@st.cache_data(max_entries=4, show_spinner="Counting")
-def _quality(path: str, changed: int) -> Any:
-    return quality(path)
 
 
 def _values(found: Look) -> str:
@@ -132,26 +124,6 @@ def _columns(found: Look) -> dict[str, str]:
     return answers
 
 
-def _control(path: Path, found: Look) -> dict[str, Any]:
-    """Thresholds of quality control under their histograms, and the other settings of the preparation."""
-    with st.expander("Quality control and preparation (sensible as it stands)"):
-        if found.genes and found.values != "scaled":
-            try:
-                counted = _quality(str(path), path.stat().st_mtime_ns)
-            except InputError as error:
-                st.caption(plain(error))
-            else:
-                for column, values, title in zip(
-                    st.columns(3), (counted.genes, counted.total, counted.mito),
-                    ("genes found in a cell", "total of a cell", "mitochondrial share (%)"), strict=True,
-                ):  # fmt: skip
-                    with column:
-                        st.caption(title)
-                        heights, edges = np.histogram(values, BINS)
-                        st.bar_chart({"cells": heights, title: edges[:-1]}, x=title, y="cells", height=150, x_label=title, y_label="cells")
-        return form(Preparation, {}, "cells_prep", skip=CHOSEN, advanced="All settings")
-
-
 def _prepare(path: Path, settings: dict[str, Any], spec: RunSpec) -> None:
     """The button, the progress, and the study in the configuration."""
     key = ("prepare", str(path), path.stat().st_mtime_ns, tuple(sorted(settings.items())))
@@ -180,5 +152,6 @@ def _wait(key: Any, spec: RunSpec) -> None:
     time.sleep(0.1)
     st.session_state[OPENING] = False
     forget(key)
-    state.replace(spec.model_copy(update={"dataset": "cells-study", "n": None, "data": {"digest": study.origin["params"]["digest"]}}))
+    most = max(len(study.source), len(study.target))
+    state.replace(spec.model_copy(update={"dataset": "cells-study", "n": most, "data": {"digest": study.origin["params"]["digest"]}}))
     st.rerun()

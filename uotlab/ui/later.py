@@ -60,7 +60,7 @@ class Later:
     @property
     def eta(self) -> float | None:
         """Seconds that are left, or None while that cannot be told."""
-        if self.started is None or self.share < 0.02:
+        if self.started is None or not 0.02 <= self.share < 1:
             return None
         return (time.monotonic() - self.started) * (1 - self.share) / self.share
 
