@@ -90,10 +90,10 @@ def test_genes_and_downloads_of_a_run(trained):
     for _ in range(60):
         at.run()
         assert not at.exception
-        if any("cells.write_h5ad" in code.value for code in at.code):
+        if any("cells.export" in code.value for code in at.code):
             break
         time.sleep(0.5)
-    assert any("cells.write_h5ad" in code.value and "math.inf" in code.value for code in at.code)
+    assert any("cells.export" in code.value and "math.inf" in code.value for code in at.code)
 
 
 def test_genes_before_a_run_say_what_to_do():

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.cells.test_published import perturbed
 from tests.pages.test_cells import opened, told, trained, wait_for  # noqa: F401 - trained is a fixture
 from uotlab import cells
 from uotlab.cells.embedding import embedding
 from uotlab.cells.fates import coupling, push
 from uotlab.cells.looking import Quality
-from uotlab.cells.perturbation import effect
+from uotlab.cells.perturbation import condition_arrays, effect
 from uotlab.ui.cells_branches import read_branches, rows_of
 from uotlab.ui.cells_groups import group_arrays
 from uotlab.ui.cells_moving import Moving, Received
@@ -21,7 +22,7 @@ from uotlab.ui.cells_quality import quality_arrays, staying
 from uotlab.ui.cells_scene import SELECTED, scene_of
 from uotlab.ui.cells_section import SECTIONS
 from uotlab.ui.cells_sections.growth import with_selected
-from uotlab.ui.cells_sections.perturbation import FLOOR, compared, held_out, shift_arrays
+from uotlab.ui.cells_sections.perturbation import FLOOR, compared, shift_arrays, unseen
 from uotlab.ui.cells_sections.sweep import swept
 from uotlab.ui.later import Cancelled, Later, duration, later
 from uotlab.views.base import VIEWS
@@ -90,7 +91,7 @@ def test_a_selection_is_followed_by_growth_fates_and_genes(trained):  # noqa: F8
 
 
 def test_held_out_cells_beside_no_map_and_other_treated_ones(outcome):
-    found = held_out(outcome, 0)
+    found = unseen(outcome)
     held = outcome.study.split(0)[1]
     rows = found.distances.set_index("predicted by")
     assert list(rows.index) == ["No map", "This run", FLOOR]
@@ -113,6 +114,17 @@ def test_conditions_are_compared_row_by_row():
     with pytest.raises(Cancelled):
         compared(study, ["24", "72"], ("otfm", "uotfm"), 3, 1, {}, impatient)
     assert len(impatient.partial) == 1
+
+
+def test_drugs_of_a_screen_are_conditions(tmp_path, monkeypatch):
+    monkeypatch.setenv("UOTLAB_DATA", str(tmp_path))
+    (tmp_path / "4i").mkdir()
+    values = np.random.default_rng(0).gamma(2, size=(90, 4)).astype(np.float32)
+    perturbed(np.repeat(["control", "cisplatin", "dasatinib"], 30), values).write_h5ad(tmp_path / "4i" / "8h.h5ad")
+    rows = compared(cells.load("cellot-4i"), ["cisplatin", "dasatinib"], ("otfm", "uotfm"), 3, 1, {}, Later(""))
+    arrays = condition_arrays(pd.DataFrame(rows), "otfm", "uotfm", "sinkhorn")
+    assert arrays["names/conditions"].tolist() == ["cisplatin", "dasatinib"]
+    assert np.isfinite(arrays["conditions/x"]).all()
 
 
 def test_a_sweep_is_swept_and_told(outcome):
@@ -212,7 +224,7 @@ def test_the_page_of_a_run_is_the_reports(trained):  # noqa: F811
         return any(b.key == "report_start" for b in at.button)
 
     wait_for(ready)
-    assert any("--run uotm" in code.value and "--set rho2=inf" in code.value for code in at.code)
+    assert any("--run uotm" in code.value and "--genes --fates --report" in code.value for code in at.code)
     at.button(key="report_start").click().run()
-    wait_for(lambda: (at.run(), any("Report (.html" in str(b) for b in at.get("download_button")))[1], 120)
+    wait_for(lambda: (at.run(), any("Everything" in str(b) for b in at.get("download_button")))[1], 120)
     assert not told(at)

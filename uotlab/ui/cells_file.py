@@ -16,11 +16,12 @@ from uotlab.ui import state
 from uotlab.ui.cells_quality import control
 from uotlab.ui.later import forget, known, later, shown
 from uotlab.ui.plain import plain
+from uotlab.ui.state import start_with
 
 OPENING, WORK, PATH = "cells_opening", "cells_preparing", "cells_path"
 NONE = "none"
 ENDINGS = ["h5ad", "h5", "loom", "csv", "tsv", "txt", "gz", "mtx"]
-CHOSEN = ("time", "source", "target", "type", "layer", "space")  #: fields that the page shows in its own way
+CHOSEN = ("time", "source", "target", "type", "layer", "space", "others")  #: fields that the page shows in its own way
 
 
 def own_cells() -> None:
@@ -96,7 +97,7 @@ def _values(found: Look) -> str:
     return words.get(found.values, str(found.values)) + (f", {found.species} symbols" if found.species else "")
 
 
-def _columns(found: Look) -> dict[str, str]:
+def _columns(found: Look) -> dict[str, Any]:
     """Time or condition, its two values, cell type, layer and space."""
     first, second, third, fourth = st.columns(4)
     usable = [k for k, v in found.columns.items() if len(v) > 1]
@@ -113,7 +114,13 @@ def _columns(found: Look) -> dict[str, str]:
     )
     types = [*found.types, *(k for k in usable if k not in found.types and k != time_column), NONE]
     kind = fourth.selectbox("Cell type", types, key="cells_type", help="An obs column of types or clusters; none: there is none")
-    answers = {"time": time_column, "source": source, "target": target, "type": kind}
+    answers: dict[str, Any] = {"time": time_column, "source": source, "target": target, "type": kind}
+    if len(others) > 1:
+        start_with(f"cells_others_{time_column}", not all(_is_number(v) for v in named))
+        answers["others"] = third.toggle(
+            f"Keep the other {len(others) - 1} too", key=f"cells_others_{time_column}",
+            help="Their cells share the space, so that conditions can be compared; else they are left out",
+        )  # fmt: skip
     if found.layers:
         layer = first.selectbox("Layer", ["X", *found.layers], key="cells_layer", help="Which matrix holds the values")
         answers["layer"] = "" if layer == "X" else layer
@@ -122,6 +129,14 @@ def _columns(found: Look) -> dict[str, str]:
         space = second.selectbox("Space", names, key="cells_space", help="Where cells are matched: components taken anew, or one of obsm")
         answers["space"] = "" if space == names[0] else space
     return answers
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _prepare(path: Path, settings: dict[str, Any], spec: RunSpec) -> None:

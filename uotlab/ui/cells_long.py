@@ -28,6 +28,7 @@ def long_work(
     found = None if asked is None else known(asked)
 
     def begin() -> None:
+        forget(asked)
         forget(key)
         later(key, make, words, "long")
         st.session_state[held] = key

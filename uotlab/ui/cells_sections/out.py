@@ -1,25 +1,28 @@
 """What a person takes away: the cells as .h5ad, tables, a report of one page, and the same in Python and as a command."""
 
+import io
 import shlex
 import tempfile
+import zipfile
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from uotlab.cells import Outcome, cells_table, write_h5ad
-from uotlab.cells.enriched import analyse
+from uotlab.cells import Outcome, analyse, cells_table, export, write_h5ad
 from uotlab.cells.fates import Branches, transition
+from uotlab.cells.genes import genes_of, scanpy_ranks
 from uotlab.cells.outcome import HIGH
-from uotlab.cells.report import report
 from uotlab.errors import InputError
 from uotlab.ui.cells_branches import branches
 from uotlab.ui.cells_long import long_work
 from uotlab.ui.cells_scene import Scene, analysed
 from uotlab.ui.cells_section import SECTIONS, Section
-from uotlab.ui.later import Later
+from uotlab.ui.plain import plain
 from uotlab.ui.share import arguments, quoted, word
 
 
@@ -42,51 +45,85 @@ def _downloads(scene: Scene, outcome: Outcome, _: Outcome) -> None:
         st.download_button(
             "Cells (.h5ad)", partial(_h5ad, outcome, percentile), f"{name}.h5ad", "application/octet-stream",
             icon=":material/download:", key="cells_h5ad", on_click="ignore",
-            help="All prepared cells; obs: uot_scaling, uot_high; obsm: X_pca_uot, velocity_pca; uns: uot, with settings and transitions",
+            help="obs: uot_scaling, uot_high; obsm: X_pca_uot, velocity_pca; uns: uot (settings, transitions), rank_genes_groups",
         )  # fmt: skip
         st.download_button(
             "Source cells (.csv)", partial(_csv, outcome, percentile), f"{name}.csv", "text/csv",
             icon=":material/download:", key="cells_csv", on_click="ignore", help="One row a source cell, with its scaling",
         )  # fmt: skip
     st.caption("Pictures are saved as PNG or SVG by the buttons at their upper right, tables as csv by the button over each.")
-    st.markdown("##### Report")
-    st.caption("One page of HTML: settings, versions, seeds, warnings, pictures and tables. It needs nothing else to be read.")
-    _report(scene, outcome, percentile, name)
+    st.markdown("##### Report, and everything in one file")
+    st.caption(
+        "The report is one page of HTML: settings, versions, seeds, warnings, pictures and tables; it needs nothing else to be read. "
+        "The archive has it, the cells, every table, and the settings as JSON."
+    )
+    _everything(scene, outcome, percentile, name)
     st.markdown("##### The same in Python")
     st.code(_python(scene), language="python", wrap_lines=True)
     st.markdown("##### The same on the command line")
     st.code(_command(scene), language="bash", wrap_lines=True)
 
 
-def _report(scene: Scene, outcome: Outcome, percentile: float, name: str) -> None:
-    """The button, its progress, and the download."""
+def _everything(scene: Scene, outcome: Outcome, percentile: float, name: str) -> None:
+    """The button, its progress, and the downloads."""
     allowed = branches(scene)
     choice = (scene.outcome_key(), percentile, repr(allowed))
 
-    def draw(text: bytes) -> None:
-        st.download_button(
-            f"Report (.html, {len(text) / 1e6:.1f} MB)", text, f"{name}.html", "text/html", icon=":material/download:",
-            key="cells_report", on_click="ignore",
-        )  # fmt: skip
+    def draw(found: Made) -> None:
+        with st.container(horizontal=True, key="out-made"):
+            st.download_button(
+                f"Report (.html, {len(found.report) / 1e6:.1f} MB)", found.report, f"{name}.html", "text/html",
+                icon=":material/download:", key="cells_report", on_click="ignore",
+            )  # fmt: skip
+            st.download_button(
+                f"Everything (.zip, {len(found.archive) / 1e6:.1f} MB)", found.archive, f"{name}.zip", "application/zip",
+                icon=":material/folder_zip:", key="cells_everything", on_click="ignore",
+            )  # fmt: skip
+        st.caption(plain(f"In the archive: {', '.join(found.files)}."))
 
-    long_work(
-        scene, "report", choice, lambda told: _written(outcome, percentile, allowed, told), draw, "Writing the report", "Make the report"
-    )
+    long_work(scene, "report", choice, lambda told: made(outcome, percentile, allowed, told), draw, "Writing the report", "Make them")
 
 
-def _written(outcome: Outcome, percentile: float, allowed: Branches | None, told: Later) -> bytes:
+@dataclass(frozen=True)
+class Made:
+    """The report, an archive of all, and what is in it."""
+
+    report: bytes
+    archive: bytes
+    files: tuple[str, ...]
+
+
+def made(outcome: Outcome, percentile: float, allowed: Branches | None, told: Callable[[str, float], None]) -> Made:
+    """Everything that `export` writes, with the genes of growing cells where some grow."""
     genes = None
     with suppress(InputError):  # the report says what stands in the way
-        genes = analyse(outcome, percentile, progress=lambda words, share: told(f"Genes: {words}", 0.8 * share))
-    told("Writing the page", 0.9)
-    return report(outcome, percentile=percentile, genes=genes, branches=allowed).encode()
+        genes = analyse(outcome, percentile, progress=lambda words, share: told(f"Genes: {words}", 0.6 * share))
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        files = export(
+            outcome, folder, genes=genes, branches=_usable(outcome, allowed), percentile=percentile,
+            progress=lambda words, share: told(words, 0.6 + 0.4 * share),
+        )  # fmt: skip
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in files:
+                archive.write(folder / file, file)
+        return Made((folder / "report.html").read_bytes(), packed.getvalue(), tuple(files))
+
+
+def _usable(outcome: Outcome, allowed: Branches | None) -> Branches | None:
+    """The branches, or None where there are none to speak of."""
+    return allowed if allowed and outcome.study.type else None
 
 
 def _h5ad(outcome: Outcome, percentile: float) -> bytes:
     fates = transition(outcome) if outcome.study.type else None
+    ranks: dict[str, Any] = {}
+    with suppress(InputError):  # no genes, or no cell that grows
+        ranks["rank_genes_groups"] = scanpy_ranks(genes_of(outcome, percentile))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "cells.h5ad"
-        write_h5ad(outcome, path, percentile=percentile, transition=fates)
+        write_h5ad(outcome, path, percentile=percentile, transition=fates, uns=ranks)
         return path.read_bytes()
 
 
@@ -98,13 +135,12 @@ def _python(scene: Scene) -> str:
     data = {k: v for k, v in scene.spec.data.items() if k != "seed"}
     load = ", ".join([quoted(scene.spec.dataset), *([f"n={scene.spec.n}"] if scene.spec.n else []), *arguments(data)])
     words = [*([f"steps={scene.spec.steps}"] if scene.spec.steps else []), f"seed={scene.spec.seed}", *arguments(scene.spec.params)]
+    genes = "cells.analyse(outcome)" if scene.study.has_genes else "None"
     return (
-        "import math\n\nfrom uotlab import cells\nfrom uotlab.cells.report import report\n\n"
+        ("import math\n\n" if "math.inf" in load + "".join(words) else "") + "from uotlab import cells\n\n"
         f"study = cells.load({load})\n"
         f"outcome = cells.run(study, {quoted(scene.spec.method)}, {', '.join(words)})\n"
-        'cells.write_h5ad(outcome, "cells.h5ad")\n'
-        'cells.cells_table(outcome).to_csv("cells.csv")\n'
-        'report(outcome, "report.html")\n'
+        f"cells.export(outcome, {quoted(_folder(scene))}, genes={genes})\n"
     )
 
 
@@ -116,4 +152,9 @@ def _command(scene: Scene) -> str:
     for option, values in (("--set", spec.params), ("--data", spec.data)):
         for key, value in values.items():
             words += [option, f"{key}={word(value)}"]
-    return shlex.join([*words, "--out", f"runs/{spec.dataset}-{spec.method}"])
+    words += [*(["--genes"] if scene.study.has_genes else []), *(["--fates"] if scene.study.type else []), "--report"]
+    return shlex.join([*words, "--out", _folder(scene)])
+
+
+def _folder(scene: Scene) -> str:
+    return f"runs/{scene.spec.dataset}-{scene.spec.method}"

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from uotlab.cells import Outcome, Study
-from uotlab.cells.perturbation import MEASURES, condition_arrays, effect, features, perturb
+from uotlab.cells.perturbation import MEASURES, condition_arrays, effect, held_out, perturb
 from uotlab.errors import InputError
 from uotlab.methods.base import METHODS
 from uotlab.ui import state
@@ -36,17 +36,20 @@ class HeldOut:
     treated: int
 
 
-def held_out(outcome: Outcome, seed: int) -> HeldOut:
+def unseen(outcome: Outcome) -> HeldOut:
     """What a run predicts for the cells that its training left out."""
     import pandas as pd
 
-    train, held = outcome.study.split(seed)
-    mapped = outcome.mapped[np.searchsorted(outcome.study.source, held.source)]
-    clouds = {"No map": held.x, "This run": mapped}
+    found, means = held_out(outcome)
+    train, held = outcome.study.split(int(outcome.settings.get("seed") or 0))
+    rows = [
+        {"predicted by": "No map"} | {k: found[f"{k} without a map"] for k in MEASURES},
+        {"predicted by": "This run"} | {k: found[k] for k in MEASURES},
+    ]
     if train is not held:
-        clouds[FLOOR] = train.y[np.linspace(0, len(train.y) - 1, min(len(train.y), len(held.x))).astype(np.intp)]
-    rows = [{"predicted by": name} | asdict(effect(cloud, held.y)) for name, cloud in clouds.items()]
-    return HeldOut(pd.DataFrame(rows), features(held, mapped), len(held.source), len(held.target))
+        other = train.y[np.linspace(0, len(train.y) - 1, min(len(train.y), len(held.x))).astype(np.intp)]
+        rows.append({"predicted by": FLOOR} | asdict(effect(other, held.y)))
+    return HeldOut(pd.DataFrame(rows), means, len(held.source), len(held.target))
 
 
 def shift_arrays(found: Any) -> dict[str, np.ndarray]:
@@ -69,8 +72,7 @@ class PerturbationSection(Section):
 
     def show(self, scene: Scene) -> None:
         st.markdown("##### This run, on cells it has not seen")
-        seed = scene.spec.seed
-        analysed(scene, ("held-out", seed), lambda outcome, progress: held_out(outcome, seed), "Measuring held-out cells", _of_run)
+        analysed(scene, "held-out", lambda outcome, progress: unseen(outcome), "Measuring held-out cells", _of_run)
         st.markdown("##### A balanced and an unbalanced method, condition by condition")
         _conditions(scene)
 
