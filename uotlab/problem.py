@@ -195,6 +195,7 @@ class BarycenterSpace:
         costs: c_k(x_k, y), (n, d_k), (n, d) -> (n,), one for each marginal, all in one unit.
         draw: (n, rng) -> (n, d) float32 points spread over the space, by which costs and networks are scaled.
         inside: brings any (n, d) onto the space, where that is not all of R^d; or None.
+        features: what potentials see of a point, (n, d) -> (n, e), where that says more than its coordinates; or None.
         images: the decoder of y to images, or None.
         marginal_images: of each marginal its decoder, or None; empty where there are none.
     """
@@ -203,6 +204,7 @@ class BarycenterSpace:
     costs: tuple[Cost, ...]
     draw: Callable[[int, torch.Generator], Tensor]
     inside: Callable[[Tensor], Tensor] | None = None
+    features: Callable[[Tensor], Tensor] | None = None
     images: ImageSpace | None = None
     marginal_images: tuple[ImageSpace | None, ...] = ()
 

@@ -16,7 +16,7 @@ from uotlab.data.upload import pack_arrays, write_atomically
 from uotlab.errors import InputError
 from uotlab.nets.coloured_vae import ColouredVAE, hues, train_coloured_vae
 
-HIDDEN, VERSION = 256, 3
+HIDDEN, VERSION = 256, 4
 SAMPLES, NEIGHBOURS = 300, 5  #: of the check by nearest images
 LEAST_EXPLAINED, LEAST_ALIKE = 0.5, 0.7
 

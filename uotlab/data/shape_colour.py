@@ -28,6 +28,7 @@ SHAPES, OUTLIER = {2: 49 / 99, 3: 50 / 99}, 7  #: shares among those that are no
 COLOURS = {"red": (1.0, 0.0, 0.0), "green": (0.0, 1.0, 0.0), "white": (1.0, 1.0, 1.0)}
 HELD_SHARE = 6  #: one image in so many is kept from the generator
 CHUNK = 4096
+BESIDE = 3.0  #: weight of a colour beside a code, whose coordinates have a variance of about 1
 CHANNELS = ("red", "green", "blue")
 
 
@@ -66,6 +67,7 @@ class ShapeColour(Dataset):
             (Observed(h=Sight(made.net, "ink")), Observed(h=Sight(made.net, "colour", self.unit))),
             partial(_codes, net=made.net),
             made.net.inside,
+            Seen(made.net),
             ImageSpace(height, width, partial(_coloured, net=made.net, size=size)),
             tuple(ImageSpace(height, width, decode) for decode in shown),
         )
@@ -111,6 +113,16 @@ class Sight:
             self._nets[where] = copy.deepcopy(self._nets["cpu"]).to(z.device)
         seen: Tensor = getattr(self._nets[where], self.what)(z.float())
         return self.unit * seen.to(z.dtype)
+
+
+class Seen(Sight):
+    """What potentials see of G(z): z, and the colour beside it, on which a code bears in a tangled way."""
+
+    def __init__(self, net: ColouredVAE) -> None:
+        super().__init__(net, "colour", BESIDE)
+
+    def __call__(self, z: Tensor) -> Tensor:
+        return torch.cat([z, super().__call__(z)], 1)
 
 
 def _codes(n: int, rng: torch.Generator, *, net: ColouredVAE) -> Tensor:

@@ -18,11 +18,12 @@ def noise_of(problem: Problem, wanted: int | None) -> int:
 def barycenter_maps(
     problem: Problem, width: int, depth: int, rng: torch.Generator, noise: int, activation: str
 ) -> tuple[Standard, nn.ModuleList]:
-    """The scale of the barycenter's space, and a fresh map T_k into it from each marginal."""
+    """The scale of what potentials see of the barycenter's space, and a fresh map T_k into it from each marginal."""
     space, form = problem.space, (width, depth, rng, noise, activation)
     if space is None:
         standard = Standard.of_problem(problem)
         return standard, nn.ModuleList(TransportMap(standard, problem.d, *form) for _ in problem.marginals)
-    standard = Standard.of(space.draw(STANDARD_SAMPLE, torch.Generator().manual_seed(0)))
+    y = space.draw(STANDARD_SAMPLE, torch.Generator().manual_seed(0))
+    standard, seen = Standard.of(y), Standard.of(y if space.features is None else space.features(y))
     own = [Standard.of(m.sample(min(m.n, STANDARD_SAMPLE), torch.Generator().manual_seed(0))) for m in problem.marginals]
-    return standard, nn.ModuleList(MapBetween(s, standard, *form, space.inside) for s in own)
+    return seen, nn.ModuleList(MapBetween(s, standard, *form, space.inside) for s in own)

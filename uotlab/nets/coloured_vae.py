@@ -24,7 +24,7 @@ def mean_colour(images: Tensor) -> Tensor:
 
 
 class ColouredVAE(nn.Module):
-    """Coloured images (n, p, 3) in [0, 1] to codes (n, k) and back, as ink times colour, whose brightest channel is 1.
+    """Coloured images (n, p, 3) in [0, 1] to codes (n, k) and back, as ink times a pure colour.
 
     So the brightest channel of G(z) is its ink, the mean colour of its ink its colour, and neither needs the whole image. Codes lie in a
     ball, and `inside` brings any point into it: beyond, nothing was learned.
@@ -47,9 +47,10 @@ class ColouredVAE(nn.Module):
         return self.to_ink(self.trunk(z)).sigmoid()  # type: ignore[no-any-return]
 
     def colour(self, z: Tensor) -> Tensor:
-        """Colour of G(z), (n, k) -> (n, 3) in [0, 1], the brightest channel 1."""
-        raw = self.to_colour(self.trunk(z)).sigmoid()
-        return raw / raw.amax(1, keepdim=True)  # type: ignore[no-any-return]
+        """Colour of G(z), (n, k) -> (n, 3): the brightest channel 1, the darkest 0, so that no code is grey or white."""
+        raw = self.to_colour(self.trunk(z))
+        low, high = raw.amin(1, keepdim=True), raw.amax(1, keepdim=True)
+        return (raw - low) / (high - low).clamp(min=1e-3)  # type: ignore[no-any-return]
 
     def forward(self, z: Tensor) -> Tensor:
         """G(z), (n, k) -> (n, p, 3)."""

@@ -1,5 +1,7 @@
 """Potentials f_1, ..., f_K with sum_k lam_k f_k = m at every point, by construction."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -17,6 +19,7 @@ class CongruentPotentials(nn.Module):
     Args:
         lam: weights on the simplex, (K,).
         free: whether m is learned; where a marginal is held it is 0.
+        features: what the net sees of a point, (n, d) -> (n, e) for a net of d = e; None is the point itself.
     """
 
     lam: Tensor
@@ -24,10 +27,11 @@ class CongruentPotentials(nn.Module):
     mix: Tensor
 
     def __init__(
-        self, standard: Standard, lam: Tensor, d: int, width: int, depth: int, rng: torch.Generator, activation: str, *, free: bool
-    ) -> None:
+        self, standard: Standard, lam: Tensor, d: int, width: int, depth: int, rng: torch.Generator, activation: str, *, free: bool,
+        features: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.standard, self.free = standard, free
+        self.standard, self.free, self.features = standard, free, features
         K = len(lam)
         self.net = mlp(d, K, width, depth, rng, activation)
         if free:
@@ -43,5 +47,5 @@ class CongruentPotentials(nn.Module):
         return SPEED * self.level
 
     def forward(self, y: Tensor) -> Tensor:
-        f = self.net(self.standard(y)) @ self.mix
+        f = self.net(self.standard(y if self.features is None else self.features(y))) @ self.mix
         return f + self.m / (len(self.lam) * self.lam) if self.free else f
