@@ -62,6 +62,7 @@ bench-cells: $(RUNTIME)
 bench-barycenters: $(DEV)
 	@$(BIN)/python -u benchmarks/barycenters.py --results barycenters.jsonl
 	@$(BIN)/python -u benchmarks/barycenters_steps.py
+	@$(BIN)/python -u benchmarks/barycenters_digits.py
 
 $(BIN)/python:
 	@for p in "$(PYTHON)" python3.11 python3 python; do \

@@ -47,7 +47,7 @@ def apart(n: int = 80, far: float = 3.0, **more) -> uotlab.Problem:
     x[: n // 10], y[: n // 10] = far, -far
     kinds = np.where(np.arange(n) < n // 10, "outlier", "bulk")
     images = ImageSpace(4, 4, tiles)
-    space = BarycenterSpace(3, (Observed(h=first), Observed(h=others)), uniform, ball, images, (images, None))
+    space = BarycenterSpace(3, (Observed(h=first), Observed(h=others)), uniform, ball, torch.sin, images, (images, None))
     return uotlab.Problem.from_arrays(
         x, y, x_labels=kinds, y_labels=kinds, space=dataclasses.replace(space, **more), name="apart", kind="table"
     )

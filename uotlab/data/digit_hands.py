@@ -37,15 +37,17 @@ class DigitHands(Dataset):
 
     def problem(self, n: int, seed: int) -> Problem:
         wanted = sorted({int(c) for c in self.digits})
-        pools = [_only(pool, wanted) for pool in (collections.mnist_subset(), *_others(self.marginals))]
-        space = fit_space(np.concatenate([pool.images for pool in pools]), self.space, self.components)
+        found = (collections.mnist_subset(), collections.mfeat(), collections.sklearn_digits())[: self.marginals]
+        pools = [_framed(_only(pool, wanted)) for pool in found]
+        turned = [255 - pools[0].images[::10]] if self.negatives else []  # the space must hold them too
+        space = fit_space(np.concatenate([*(pool.images for pool in pools), *turned]), self.space, self.components)
         rng, shares = np.random.default_rng([seed, 1]), np.isin(np.arange(10), wanted).astype(float)
         measures = []
         for k, pool in enumerate(pools):
             rows = choose_images(pool.digits, shares, n, rng)
             images, labels = pool.images[rows], pool.digits[rows].astype(str).astype("U8")
-            turned = rng.permutation(len(rows))[: round(self.negatives * len(rows)) if k == 0 else 0]
-            images[turned], labels[turned] = 255 - images[turned], NEGATIVE
+            negative = rng.permutation(len(rows))[: round(self.negatives * len(rows)) if k == 0 else 0]
+            images[negative], labels[negative] = 255 - images[negative], NEGATIVE
             measures.append(Measure(space.encode(images), None, {"digit": labels}, space.names))
         kind: Kind = "images" if self.space == "pixels" else "latents"
         height, width = pools[0].images.shape[1:]
@@ -53,9 +55,9 @@ class DigitHands(Dataset):
         return Problem(tuple(measures), kind, self.name, images=ImageSpace(height, width, space.decode), truth=truth)
 
 
-def _others(marginals: int) -> list[Digits]:
-    pools = [collections.mfeat(), collections.sklearn_digits()][: marginals - 1]
-    return [Digits(resized(pool.images), pool.digits) for pool in pools]
+def _framed(pool: Digits) -> Digits:
+    """In MNIST's frame."""
+    return pool if pool.images.shape[1:] == (28, 28) else Digits(resized(pool.images), pool.digits)
 
 
 def _only(pool: Digits, wanted: list[int]) -> Digits:

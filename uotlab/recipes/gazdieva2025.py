@@ -168,3 +168,26 @@ class OutliersLearned(Gazdieva):
     run = RunSpec(method="unotb", dataset="outlier-mixture", data={"marginals": 3}, params={"tau": 1.0}, steps=1500)
     view = "barycenter-plans"
     order = 77
+
+
+@RECIPES.register("gazdieva-4")
+class ShapesAndColours(Gazdieva):
+    """U-NOTB between two spaces, on a learned manifold."""
+
+    title = "Shapes and colours: digits that borrow a colour"
+    figure = "Figure 4"
+    picture = (
+        "Grey 2s and 3s, and red and green, each above its place among coloured 2s and 3s; few 7s and little white are accepted. "
+        "Here a small variational autoencoder stands for the StyleGAN, and τ is 2."
+    )
+    look = (
+        "A digit keeps its shape and is painted red or green; a colour finds digits to paint. "
+        "The bars show it: a 7 is accepted about a quarter as often as a 2 or a 3, white hardly ever."
+    )
+    topics = ("outliers", "barycenters", "digits")
+    run = RunSpec(
+        method="unotb", dataset="shape-colour", steps=2500,
+        params={"tau": 2.0, "divergence": "softplus", "batch_size": 64, "map_steps": 1, "lr": 1e-3},
+    )  # fmt: skip
+    view = "barycenter-digits"
+    order = 78

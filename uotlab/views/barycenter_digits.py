@@ -16,12 +16,12 @@ GAP = 3  #: px of an image, between tiles
 MARK = 7  #: px of an image, under a pair
 FAINT = 0.22  #: opacity of what is rejected altogether
 KEPT, LEFT = "#009E73", "#D55E00"
-BARS, NAMES = 0.18, 0.13  #: of a panel's width, for the acceptance of its classes, and for their names
+BARS, NAMES = 0.2, 0.13  #: of a panel's width, for the acceptance of its classes, and for their names
 HEAD = 0.09  #: of the height of a wide picture, above a panel
 WIDE = 2.2  #: width over height of a wide picture
 STRIP = 12  #: samples in a line
 CROSS = np.float32(4)  #: plotly's number of that symbol
-ROOM = 1.6  #: of the bars' axis: beyond 1 there is the number
+ROOM = 2.2  #: of the bars' axis: beyond 1 there is the number
 BAR = 20  #: axes of the bars begin here
 
 
