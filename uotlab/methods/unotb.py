@@ -248,6 +248,7 @@ class UNOTB(Method):
         masses = self.relative_masses(problem, rhos)
         noise = noise_of(problem, self.noise)
         standard, maps = barycenter_maps(problem, self.width, self.depth, rng, noise, self.activation)
+        features = None if problem.space is None else problem.space.features
         T, d, free = maps.to(device), len(standard.centre), all(map(math.isfinite, rhos))
         f = CongruentPotentials(
             standard, lam, d, self.width, self.depth, rng, self.activation, free=free, features=problem.space and problem.space.features
