@@ -250,9 +250,7 @@ class UNOTB(Method):
         standard, maps = barycenter_maps(problem, self.width, self.depth, rng, noise, self.activation)
         features = None if problem.space is None else problem.space.features
         T, d, free = maps.to(device), len(standard.centre), all(map(math.isfinite, rhos))
-        f = CongruentPotentials(
-            standard, lam, d, self.width, self.depth, rng, self.activation, free=free, features=problem.space and problem.space.features
-        ).to(device)
+        f = CongruentPotentials(standard, lam, d, self.width, self.depth, rng, self.activation, free=free, features=features).to(device)
         betas = (self.beta1, self.beta2)
         return BarycenterState(
             problem, device, rng, cost, self.penalty_at(cost.scale), T, ema_copy(T), f, ema_copy(f), adam(T, self.lr, betas),
