@@ -38,7 +38,18 @@ def test_never_negative_and_nothing_for_an_optimal_map(cost):
     assert 0 <= shifted < 0.02
     assert float(gap(x, -x, a, 0.005, cost)) > 10 * shifted + 0.1  # turned around
     for eps in (0.01, 0.1, 1.0):
-        assert float(gap(x, x, a, eps, cost)) >= -1e-8  # the tolerance of its plan
+        assert float(gap(x, x, a, eps, cost)) >= -1e-9
+
+
+def test_the_map_s_own_pairs_count_where_the_plan_is_worse():
+    """A plan far from optimal says nothing against a map: its gap is 0, and nothing pulls at its images."""
+    x, a = points(), shares()
+    C = make_cost("sqeuclidean").matrix(x, Tx := x.clone().requires_grad_(True))
+    poor = a[:, None] * a[None]
+    raw = -float((poor * C.detach()).sum()) + 0.01 * float((a * a.log()).sum() - (poor * poor.log()).sum())
+    lack = monge_gap_loss(make_cost("sqeuclidean")(x, Tx), C, poor, a, 0.01)
+    (grad,) = torch.autograd.grad(lack, Tx)
+    assert raw < -0.1 and lack.item() == 0 and float(grad.abs().max()) == 0
 
 
 def test_the_gap_falls_with_eps():

@@ -53,7 +53,9 @@ def monge_gap_loss(c: Tensor, C: Tensor, P: Tensor, a: Tensor, eps: float) -> Te
     Reference: uscidda2023monge, Definition 3.1, less eps H(a), the gap of a perfect map's own pairs.
     """
     entropy = negentropy(a) - negentropy(P)
-    return a @ c - (P * C).sum() + eps * entropy
+    gap = a @ c - (P * C).sum() + eps * entropy
+    # diag(a), the map's own pairs, is a plan too, of gap 0: it counts where P, good to a tolerance only, is worse
+    return gap.clamp(min=0)
 
 
 @dataclass(eq=False)
