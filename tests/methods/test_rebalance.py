@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 import uotlab
+from uotlab.data.gaussians import gaussian_optimum
 from uotlab.engine.begin import begin
 from uotlab.engine.loop import train
 from uotlab.engine.spec import RunSpec
 from uotlab.methods.base import METHODS, Method, State
-from uotlab.methods.rebalance import Batch, Rebalanced, RebalancedState
+from uotlab.methods.rebalance import Batch, Coupling, Rebalanced, RebalancedState
 
 
 @dataclass(eq=False)
@@ -124,7 +125,7 @@ def test_resampling_has_the_shares_as_frequencies():
 
 def test_nets_learn_the_plan_of_the_whole_problem():
     problem = outliers()
-    method = UShift(batch_size=200, rho=0.2)
+    method = UShift(batch_size=200, rho=0.2, debias=False)
     state = state_of(method, problem)
     train(method, state, 150)
     x, y = (m.take(torch.arange(m.n)) for m in problem.marginals)
@@ -135,6 +136,28 @@ def test_nets_learn_the_plan_of_the_whole_problem():
     assert float((w - plan.target_scaling()).abs().mean()) < 0.1
     assert float(w[:40].mean()) < 0.05 < 0.5 < float(w[40:].mean())  # the outliers are let go
     assert float(u.mean()) == pytest.approx(plan.mass, abs=0.06)  # not normalised: its mean is the plan's mass
+
+
+@pytest.mark.parametrize("d", [2, 16])
+def test_densities_have_the_optimum_s_mass(d):
+    """Gaussians, whose mass is known: plans of few points lose up to a sixth of it, and a side's plan to itself says how much."""
+    problem, means = uotlab.load("gaussians", n=2000, target_mass=1.4, d=d), {}
+    for debias in (False, True):
+        method = UShift(batch_size=256, rho=1.0, debias=debias)
+        state = state_of(method, problem)
+        found = [method.coupled(state, state.batch(0, 256), state.batch(1, 256)) for _ in range(12)]
+        means[debias] = sum(float(c.p1.mean() + 1.4 * c.p2.mean()) / 24 for c in found)
+    t, s = problem.truth, state.cost.scale
+    best = gaussian_optimum(t["source_mean"], t["source_cov"], t["target_mean"], t["target_cov"], b=1.4, rho1=s, rho2=s)
+    assert means[True] == pytest.approx(best.mass, rel=0.03)
+    assert means[False] < means[True] - 0.025
+
+
+def test_a_point_that_its_own_side_does_not_meet_again_keeps_its_factor_within_twice():
+    found = Coupling(torch.ones(1, 1), torch.zeros(()), torch.tensor([0.9, 0.1]), torch.tensor([1.0]))
+    better = found.debiased(torch.tensor([0.9, 1e-9]), torch.tensor([0.8]))
+    assert better.p1.tolist() == pytest.approx([1.0, 0.1 / 0.225])  # half of the mean, .45
+    assert better.p2.tolist() == pytest.approx([1.25])
 
 
 def test_a_held_marginal_has_density_one():

@@ -24,6 +24,7 @@ from uotlab.problem import Problem
 
 EVALUATIONS = {"euler": 1, "midpoint": 2, "rk4": 4}  #: velocity evaluations in one step of each fixed-step solver
 PREVIEW_STEPS = 6
+MOST_SHRINK = 0.3
 
 
 def flow_matching_loss(v: Any, x: Tensor, y: Tensor, t: Tensor, e: Tensor, sigma: float) -> Tensor:
@@ -64,11 +65,17 @@ class FM(Method):
     width: int = Field(128, ge=4, le=2048, description="Units in each hidden layer")
     depth: int = Field(3, ge=1, le=12, description="Hidden layers")
     activation: Activation = Field("silu", description="Activation of hidden layers")
-    lr: float = Field(2e-3, gt=0, le=1, description="Learning rate at the start")
-    lr_half: int = Field(2000, ge=1, description="Steps after which the learning rate has fallen to 0.71 of its start (as 1/sqrt)")
+    lr: float = Field(6e-3, gt=0, le=1, description="Learning rate at the start")
+    lr_half: int = Field(1000, ge=1, description="Steps after which the learning rate has fallen to 0.71 of its start (as 1/sqrt)")
     sigma: float = Field(0.0, ge=0, description="Standard deviation of the noise around the line, in the data's units")
     clip: float = Field(1.0, gt=0, description="Gradients are clipped to this norm, in standardised units")
-    ema: float = Field(0.995, ge=0, lt=1, description="Decay of the moving average that is shown and evaluated; 0 is none")
+    shrink: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="Shrinkage of the weights for each dimension of the data, 0.3 at most, as a share of the learning rate",
+    )
+    ema: float = Field(0.998, ge=0, lt=1, description="Decay of the moving average that is shown and evaluated; 0 is none")
     solver: Literal["midpoint", "euler", "rk4", "dopri5"] = Field("midpoint", description="ODE solver of the flow; dopri5 adapts its steps")
     nfe: int = Field(16, ge=1, le=1000, description="Most velocity evaluations from t = 0 to 1, at least one step (fixed-step solvers)")
     tolerance: float = Field(1e-5, gt=0, le=0.1, description="Relative and absolute tolerance of dopri5")
@@ -78,7 +85,8 @@ class FM(Method):
         penalty = self.penalty_at(cost.scale)
         self.check_masses(problem, penalty)
         v = TimeMLP(Standard.of_problem(problem), problem.d, self.width, self.depth, rng, self.activation).to(device)
-        return FlowState(problem, device, rng, cost, penalty, v, ema_copy(v), adam(v, self.lr))
+        shrink = min(self.shrink * problem.d, MOST_SHRINK)  # points thin out in many dimensions, and fields fold between them
+        return FlowState(problem, device, rng, cost, penalty, v, ema_copy(v), adam(v, self.lr, shrink=shrink))
 
     def check_masses(self, problem: Problem, penalty: Penalty) -> None:
         self.check_feasible(problem, penalty)

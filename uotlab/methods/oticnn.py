@@ -18,8 +18,9 @@ from torch import Tensor
 
 from uotlab.costs import SquaredEuclidean
 from uotlab.errors import InputError
-from uotlab.methods.base import METHODS, Method, State
+from uotlab.methods.base import METHODS, State
 from uotlab.methods.rebalance import Batch
+from uotlab.methods.warm import Pupil, WarmStart
 from uotlab.nets.icnn import ICNN, Convex, First
 from uotlab.nets.mlp import Standard
 from uotlab.nets.training import adam, decayed, descend, ema_copy, ema_update, set_lr
@@ -63,7 +64,7 @@ class ConvexState(State):
 
 
 @METHODS.register("oticnn")
-class OTICNN(Method):
+class OTICNN(WarmStart):
     """Optimal transport by a pair of input-convex networks."""
 
     title, family, order = "OT-ICNN", "convex", 20
@@ -92,12 +93,12 @@ class OTICNN(Method):
     penalty_weight: float = Field(1.0, ge=0, description="Weight of the penalty on the squared negative weights")
     pretrain: int = Field(200, ge=0, le=100_000, description="Steps that first bring ∇f to the identity on N(0, 3)")
     inner_steps: int = Field(2, ge=1, le=100, description="Steps of f for each step of g")
-    lr: float = Field(3e-3, gt=0, le=1, description="Learning rate at the start")
-    lr_half: int = Field(500, ge=1, description="Steps after which the learning rate has fallen to 0.71 of its start (as 1/sqrt)")
+    lr: float = Field(1e-2, gt=0, le=1, description="Learning rate at the start")
+    lr_half: int = Field(1000, ge=1, description="Steps after which the learning rate has fallen to 0.71 of its start (as 1/sqrt)")
     beta1: float = Field(0.5, ge=0, lt=1, description="Adam's first moment decay")
     beta2: float = Field(0.9, ge=0, lt=1, description="Adam's second moment decay")
     clip: float = Field(1.0, gt=0, description="Gradients are clipped to this norm, in standardised units")
-    ema: float = Field(0.995, ge=0, lt=1, description="Decay of the moving average; 0 is none")
+    ema: float = Field(0.998, ge=0, lt=1, description="Decay of the moving average; 0 is none")
     select_every: int = Field(
         100, ge=0, description="Steps between looks at held-out points, of which the best f is kept and shown at rest; 0 keeps the last"
     )
@@ -118,10 +119,14 @@ class OTICNN(Method):
         g = ICNN(standard, d, self.width, self.depth, torch.Generator(), self.activation, self.first, self.quadratic).to(device)
         g.load_state_dict(f.state_dict())
         betas = (self.beta1, self.beta2)
-        return ConvexState(
+        state = ConvexState(
             problem, device, rng, cost, penalty, f, ema_copy(f), ema_copy(f), g, ema_copy(g), adam(f, self.lr, betas),
             adam(g, self.lr, betas), torch.tensor(math.inf, device=device), x.to(device), y.to(device),
         )  # fmt: skip
+        return self.warm(state)
+
+    def pupils(self, state: ConvexState) -> list[Pupil]:
+        return [Pupil(state.f, state.f.map, "map"), Pupil(state.g, state.g.map, "back")]
 
     def hold_out(self, problem: Problem) -> tuple[Problem, tuple[Tensor, Tensor]]:
         """The problem without the points that choose the best model, and those points: fresh ones of a known law, else one in five."""

@@ -7,12 +7,15 @@ and w(y_j) on n (P^T 1)_j, which gives the run its scaling factors. `class UOTX(
 
 Notation: the paper's re-weighting nets u, v are `u`, `w` here. Its tau is λ/(λ + eps), λ = rho.
 Differs from the paper: a batch keeps its points and is weighted by the marginals (`Batch.resampled` draws as printed): the same mean
-with less variance. Re-weightings from batches are biased towards flat ones; larger batches have less of it.
-Reference: eyring2024unbalancedness, Proposition 3.1 and Algorithm 1.
+with less variance. And a plan of few points at an eps costs more than the optimum, so that it lets go of too much mass: each side's
+densities are divided by those of a plan between two batches of that side, which should be 1 (`debias`, as a Sinkhorn divergence is).
+Measured on Gaussians of masses 1 and 1.4, rho = 1, batches of 256: mass .87 becomes .91 in 2-D (exact: .909), .84 becomes 1.02 in
+16-D (1.007), where batches of 1024 leave it at .84 and eps = .02 at .87.
+Reference: eyring2024unbalancedness, Proposition 3.1 and Algorithm 1; sejourne2019sinkhorn, Section 4 (the divergence).
 """
 
 import math
-from dataclasses import dataclass, fields, make_dataclass
+from dataclasses import dataclass, fields, make_dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -26,6 +29,7 @@ from uotlab.methods.base import Method, State
 from uotlab.nets.mlp import Standard
 from uotlab.nets.potential import ScalingNet
 from uotlab.nets.training import adam, decayed, descend, ema_copy, ema_update, set_lr
+from uotlab.penalty import Penalty
 from uotlab.plans.base import Plan
 from uotlab.plans.sinkhorn import rough_plan, sinkhorn, solve
 from uotlab.problem import Problem
@@ -84,14 +88,18 @@ class Coupling:
     p1: Tensor
     p2: Tensor
 
+    def debiased(self, own1: Tensor, own2: Tensor) -> "Coupling":
+        """With both densities over those of a side's plan to itself, own1 (n,), own2 (m,): those count as no less than half of the mean."""
+        p1, p2 = (p / own.clamp(min=0.5 * float(own.mean())) for p, own in ((self.p1, own1), (self.p2, own2)))
+        return replace(self, p1=p1, p2=p2)
+
     @property
     def mass(self) -> Tensor:
         return self.log_scale.exp() * self.P.sum()
 
     def batch(self, x: Tensor, y: Tensor) -> Batch:
         """The coupled points with the shares that the plan gives them."""
-        a, b = (sums / sums.sum() for sums in (self.P.sum(1), self.P.sum(0)))
-        return Batch(x, y, a, b)
+        return Batch.weighted(x, y, self.p1, self.p2)
 
 
 @dataclass(eq=False)
@@ -120,6 +128,9 @@ class Rebalanced(Method):
 
     eps: float = Field(0.05, ge=1e-4, le=10, description="Entropic temperature of the mini-batch plan, in units of the mean cost")
     plan_tol: float = Field(1e-3, ge=1e-8, le=0.1, description="Relative certificate at which the mini-batch plan is good enough")
+    debias: bool = Field(
+        True, description="Take from the densities the mass that plans of few points at this eps lose (both sides relaxed)"
+    )
     scaling_width: int = Field(64, ge=4, le=2048, description="Units in each hidden layer of the re-weighting nets")
 
     def model_post_init(self, context: object) -> None:
@@ -156,8 +167,20 @@ class Rebalanced(Method):
         x, y = (state.batch(side, self.batch_size) for side in (0, 1))
         if state.penalty.balanced:
             return Batch.plain(x, y), {}
-        found = self.couple(state, x, y)
+        found = self.coupled(state, x, y)
         return found.batch(x, y), {"re-weighting loss": self.learn_rescaling(state, x, y, found), "plan mass": found.mass}
+
+    def coupled(self, state: State, x: Tensor, y: Tensor) -> Coupling:
+        """`couple`, with densities free of the bias that a side's plan to another batch of its own shows."""
+        found, rho = self.couple(state, x, y), state.penalty
+        if not self.debias or math.isinf(rho.rho1) or math.isinf(rho.rho2):  # a held side fixes the mass
+            return found
+        own = []
+        for side, z in enumerate((x, y)):
+            again, one = state.batch(side, len(z)), (rho.rho1, rho.rho2)[side]
+            w = masses(None, len(z), "weights").to(z.device) * state.problem.marginals[side].mass
+            own.append(torch.exp(-solve(state.cost.matrix(z, again), w, w, self.eps, Penalty(one, one), self.plan_tol).f / one).float())
+        return found.debiased(*own)
 
     def learn_rescaling(self, state: Any, x: Tensor, y: Tensor, found: Coupling) -> Tensor:
         """One step of the two nets towards the plan's densities."""

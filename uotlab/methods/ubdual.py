@@ -14,6 +14,7 @@ Reference: yang2019scalable, Algorithms 2 and 3; seguy2018large, Algorithms 1 an
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -24,7 +25,8 @@ from uotlab.arrays import masses
 from uotlab.costs import Cost, SquaredEuclidean
 from uotlab.divergences import DIVERGENCES, Divergence, weighted_star, weighted_star_grad
 from uotlab.errors import InputError
-from uotlab.methods.base import METHODS, Method, State
+from uotlab.methods.base import METHODS, State
+from uotlab.methods.warm import Pupil, WarmStart
 from uotlab.nets.mlp import Activation, Standard
 from uotlab.nets.potential import ScalarNet
 from uotlab.nets.training import adam, decayed, descend, ema_copy, ema_update, set_lr
@@ -85,7 +87,7 @@ class DualState(State):
 
 
 @METHODS.register("ubdual")
-class UBDual(Method):
+class UBDual(WarmStart):
     """Neural potentials of the entropic dual, with a barycentric map."""
 
     title, family, order = "UB-dual", "dual", 11
@@ -127,10 +129,15 @@ class UBDual(Method):
         atoms = (
             target.sample(ATOMS, torch.Generator().manual_seed(0)) if target.weights is not None else target.take(torch.arange(target.n))
         )
-        return DualState(
+        state = DualState(
             problem, device, rng, cost, penalty, dual, ema_copy(dual), T, ema_copy(T),
             adam(dual, self.lr), adam(T, self.lr), atoms.to(device),
         )  # fmt: skip
+        return self.warm(state)
+
+    def pupils(self, state: DualState) -> list[Pupil]:
+        u, v = (partial(self._potential, state, state.dual, side) for side in (1, 2))
+        return [Pupil(state.T, state.T, "map"), Pupil(state.dual["u"], u, "f"), Pupil(state.dual["v"], v, "g")]
 
     def step(self, state: DualState) -> dict[str, Tensor]:
         for optimiser in (state.dual_optimiser, state.T_optimiser):

@@ -37,6 +37,6 @@ class UOTFM(Rebalanced, FM):
     losses: ClassVar[tuple[Any, ...]] = (flow_matching_loss, rescaling_loss)
 
     def pairs(self, state: Any, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        found = self.couple(state, x, y)
+        found = self.coupled(state, x, y)
         i, j = sample_pairs(found.P, len(x), state.rng)
         return x[i], y[j], {"re-weighting loss": self.learn_rescaling(state, x, y, found), "plan mass": found.mass}

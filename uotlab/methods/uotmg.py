@@ -6,7 +6,7 @@ Reference: eyring2024unbalancedness, Algorithm 1 with OT-MG, Section 5.2.
 from typing import Any, ClassVar
 
 from uotlab.methods.base import METHODS
-from uotlab.methods.otmg import OTMG, fitting_loss, monge_gap_loss
+from uotlab.methods.otmg import OTMG, fitting_loss, monge_gap_loss, sampled_gap_loss
 from uotlab.methods.rebalance import Rebalanced, rescaling_loss
 
 
@@ -25,4 +25,4 @@ class UOTMG(Rebalanced, OTMG):
     )
     reference = "eyring2024unbalancedness"
     relaxed = (True, True)
-    losses: ClassVar[tuple[Any, ...]] = (fitting_loss, monge_gap_loss, rescaling_loss)
+    losses: ClassVar[tuple[Any, ...]] = (fitting_loss, sampled_gap_loss, monge_gap_loss, rescaling_loss)
