@@ -125,7 +125,7 @@ def test_resampling_has_the_shares_as_frequencies():
 
 def test_nets_learn_the_plan_of_the_whole_problem():
     problem = outliers()
-    method = UShift(batch_size=200, rho=0.2, debias=False)
+    method = UShift(batch_size=200, rho=0.2, debias=False, scaling_lr=5e-3)
     state = state_of(method, problem)
     train(method, state, 150)
     x, y = (m.take(torch.arange(m.n)) for m in problem.marginals)

@@ -121,8 +121,7 @@ class Rebalanced(Method):
     """The wrapper: put it before a balanced estimator among the bases."""
 
     coupled_divergences: ClassVar[tuple[str, ...]] = ("kl", "balanced")
-    if TYPE_CHECKING:  # the estimator's own fields, which the re-weighting nets are trained by too
-        lr: float
+    if TYPE_CHECKING:  # the estimator's own fields, which the re-weighting nets follow too
         lr_half: int
         ema: float
 
@@ -131,6 +130,7 @@ class Rebalanced(Method):
     debias: bool = Field(
         True, description="Take from the densities the mass that plans of few points at this eps lose (both sides relaxed)"
     )
+    scaling_lr: float = Field(2e-3, gt=0, le=1, description="Learning rate of the re-weighting nets at the start; it falls as the method's")
     scaling_width: int = Field(64, ge=4, le=2048, description="Units in each hidden layer of the re-weighting nets")
 
     def model_post_init(self, context: object) -> None:
@@ -148,7 +148,7 @@ class Rebalanced(Method):
         nets = {k: ScalingNet(standard, problem.d, self.scaling_width, 2, rng) for k in ("u", "w")}
         rescaling = nn.ModuleDict(nets).to(device)
         parts = {f.name: getattr(base, f.name) for f in fields(base) if f.init}
-        added = {"rescaling": rescaling, "rescaling_ema": ema_copy(rescaling), "rescaling_optimiser": adam(rescaling, self.lr)}
+        added = {"rescaling": rescaling, "rescaling_ema": ema_copy(rescaling), "rescaling_optimiser": adam(rescaling, self.scaling_lr)}
         kind: Any = type(base)
         return state_type(kind)(**parts, **added)
 
@@ -186,7 +186,7 @@ class Rebalanced(Method):
         """One step of the two nets towards the plan's densities."""
         if state.penalty.balanced:
             return torch.zeros(())  # held marginals have density 1, nothing to learn
-        set_lr(state.rescaling_optimiser, decayed(self.lr, state.step, self.lr_half))
+        set_lr(state.rescaling_optimiser, decayed(self.scaling_lr, state.step, self.lr_half))
         loss = rescaling_loss(state.rescaling["u"](x), state.rescaling["w"](y), found.p1, found.p2)
         descend(loss, state.rescaling, state.rescaling_optimiser)
         ema_update(state.rescaling_ema, state.rescaling, self.ema, state.step)
