@@ -33,7 +33,7 @@ from uotlab.plans.sinkhorn import solve
 from uotlab.problem import Problem
 
 HELD = Penalty()  #: both marginals held
-EPS_A_DIMENSION, MOST_EPS = 0.006, 0.1  #: temperatures that are not given, in mean costs
+EPS_A_DIMENSION, MOST_EPS = 0.015, 0.1  #: temperatures that are not given, in mean costs
 
 
 def fitting_loss(C: Tensor, C_self: Tensor, P: Tensor, P_self: Tensor) -> Tensor:
@@ -105,15 +105,15 @@ class OTMG(WarmStart):
     depth: int = Field(3, ge=1, le=12, description="Hidden layers")
     activation: Activation = Field("silu", description="Activation of hidden layers")
     gap_weight: float = Field(0.5, ge=0, description="Weight λ of the Monge gap at the start; 0 only fits the target")
-    gap_half: int = Field(300, ge=0, description="Steps after which λ has fallen to half (as 1/(1 + step/steps)); 0 keeps it")
+    gap_half: int = Field(1000, ge=0, description="Steps after which λ has fallen to half (as 1/(1 + step/steps)); 0 keeps it")
     gap_pairs: Literal["halves", "own"] = Field(
         "halves", description="Points that the gap compares images with: the batch's other half, or (the paper) their own"
     )
     eps_fit: float = Field(
-        0.0, ge=0, le=10, description="Entropic temperature of the fitting loss in mean costs; 0 takes .006 a dimension, .1 at most"
+        0.0, ge=0, le=10, description="Entropic temperature of the fitting loss in mean costs; 0 takes .015 a dimension, .1 at most"
     )
     eps_gap: float = Field(
-        0.0, ge=0, le=10, description="Entropic temperature of the Monge gap in mean costs; 0 takes .006 a dimension, .1 at most"
+        0.0, ge=0, le=10, description="Entropic temperature of the Monge gap in mean costs; 0 takes .015 a dimension, .1 at most"
     )
     tol: float = Field(1e-3, ge=1e-8, le=0.5, description="Relative certificate at which a mini-batch plan is good enough")
     lr: float = Field(5e-3, gt=0, le=1, description="Learning rate at the start")

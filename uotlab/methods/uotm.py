@@ -18,7 +18,8 @@ from pydantic import Field
 from torch import Tensor
 
 from uotlab.divergences import weighted_star, weighted_star_grad
-from uotlab.methods.base import METHODS, Method, State
+from uotlab.methods.base import METHODS, State
+from uotlab.methods.warm import Pupil, WarmStart
 from uotlab.nets.mlp import Activation, Standard
 from uotlab.nets.potential import ScalarNet
 from uotlab.nets.training import adam, decayed, descend, ema_copy, ema_update, set_lr
@@ -58,7 +59,7 @@ class SemiDualState(State):
 
 
 @METHODS.register("uotm")
-class UOTM(Method):
+class UOTM(WarmStart):
     """Unbalanced optimal transport map (semi-dual)."""
 
     title, family, order = "UOTM", "semi-dual", 1
@@ -105,9 +106,15 @@ class UOTM(Method):
         T = TransportMap(standard, d, self.width, self.depth, rng, self.noise, self.activation).to(device)
         g = ScalarNet(standard, d, self.width, self.depth, rng, self.activation).to(device)
         betas = (self.beta1, self.beta2)
-        return SemiDualState(
-            problem, device, rng, cost, penalty, T, ema_copy(T), g, ema_copy(g), adam(T, self.lr, betas), adam(g, self.lr, betas)
+        return self.warm(
+            SemiDualState(
+                problem, device, rng, cost, penalty, T, ema_copy(T), g, ema_copy(g), adam(T, self.lr, betas), adam(g, self.lr, betas)
+            )
         )
+
+    def pupils(self, state: SemiDualState) -> list[Pupil]:
+        T = Pupil(state.T, lambda x: state.T(x, self.draw_noise(state, len(x))), "map")
+        return [T, Pupil(state.g, lambda y: self._g(state.g, y, self.scheduled(state)), "g")]
 
     def step(self, state: SemiDualState) -> dict[str, Tensor]:
         psi1, psi2, penalty = self.psi(1), self.psi(2), self.scheduled(state)
