@@ -54,9 +54,11 @@ def show(spec: RunSpec, key: str) -> None:
     except InputError as error:
         st.error(plain(error), icon=":material/error:")
         return
-    labelled = any(m.labels for m in problem.marginals) and problem.d > 1 and problem.images is None
+    apart = problem.space is not None  # points of different spaces have no picture in common but their images
+    labelled = any(m.labels for m in problem.marginals) and problem.d > 1 and problem.images is None and not apart
     by_class = labelled and st.toggle("Colour by class", key=f"{key}_by_class")
-    live(picture, "data", {"color_by": "class" if by_class else "role"}, key=f"{key}_picture", height=440)
+    view, options = ("barycenter-digits", {}) if apart else ("data", {"color_by": "class" if by_class else "role"})
+    live(picture, view, options, key=f"{key}_picture", height=440)
     for note in problem.notes:
         st.info(plain(note), icon=":material/info:")
     _counts(problem)
@@ -68,7 +70,7 @@ def _counts(problem: Problem) -> None:
     a, b, c, d = st.columns(4)
     a.metric("Source points", f"{problem.source.n:,}")
     b.metric("Target points", f"{problem.target.n:,}")
-    c.metric("Columns", f"{problem.d:,}")
+    c.metric("Columns", ", ".join(dict.fromkeys(f"{m.d:,}" for m in problem.marginals)))
     masses = f"{problem.source.mass:.4g} → {problem.target.mass:.4g}"
     d.metric("Mass", masses, help="Total weight of source and target; unequal masses need at least one side unbalanced")
 

@@ -61,7 +61,7 @@ class LearnedImagesView(View):
         layout = quiet_layout(margin={"l": 8, "r": 8, "t": 8, "b": 8}, barmode="overlay", showlegend=False)
         wide, _ = _placed(arrays, min(count, 3) if count != 4 else 2, WIDE, samples)
         stacked, height = _placed(arrays, 1, 1.0, samples)
-        return layout | wide | {"meta": {"narrow": {"rows": height, "layout": stacked}}}
+        return layout | wide | {"meta": {"narrow": {"rows": height, "layout": stacked, "beside": True}}}
 
 
 def colours(images: np.ndarray) -> np.ndarray:

@@ -67,7 +67,9 @@ class ComparePicturesView(View):
         layout = quiet_layout(margin={"l": 40, "r": 12, "t": 58, "b": 40}) | self._placed(arrays, self._columns(arrays, count))
         layout["legend"] = {**layout["legend"], "y": 1.07}
         high = {"legend": {**layout["legend"], "y": 1 + 0.07 / max(count, 1)}}  # as far above the first panel as for one
-        narrow = {"rows": count, "layout": self._placed(arrays, 1) | high}  # on a phone
+        own = [_in_column(view.layout(part(arrays, k), **options)) for k, view, options in self._panels(arrays)]
+        rows = sum(float(one["rows"]) + ABOVE + BELOW if one else 1 for one in own)
+        narrow = {"rows": rows, "layout": self._placed(arrays, 1) | high}  # on a phone
         return layout | ({"meta": {"narrow": narrow}} if count > 1 else {})
 
     @staticmethod
@@ -104,6 +106,8 @@ class ComparePicturesView(View):
             left, low = column / columns + (LEFT if column else 0), 1 - (row + 1) / rows + (BELOW / rows if row < rows - 1 else 0)
             box = {"x": (left, (column + 1) / columns - RIGHT), "y": (low, 1 - (row + ABOVE) / rows)}
             layout = view.layout(part(arrays, k), **options)
+            if column_of := _in_column(layout):
+                layout |= column_of["layout"]
             lead = leaders.setdefault(int(arrays["compare/group"][k]), i)
             for letter, own in _axes(layout):
                 axis = dict(layout[f"{letter}axis{own}"])
@@ -126,6 +130,12 @@ class ComparePicturesView(View):
                 found[kind] += [_moved(mark, numbers[i], box) for mark in layout.get(kind, ())]
             found["annotations"].append(_heading(arrays, k, box))
         return found
+
+
+def _in_column(layout: Mapping[str, Any]) -> dict[str, Any] | None:
+    """How a picture stands in a column, of those that are read better so where they have half the width or less; with its height."""
+    narrow: dict[str, Any] = layout.get("meta", {}).get("narrow", {})
+    return narrow if narrow.get("beside") else None
 
 
 def _axes(layout: Mapping[str, Any]) -> list[tuple[str, str]]:
