@@ -15,6 +15,8 @@ from uotlab.cells.embedding import embedding
 from uotlab.cells.fates import coupling, push
 from uotlab.cells.looking import Quality
 from uotlab.cells.perturbation import condition_arrays, effect
+from uotlab.engine.runner import engine
+from uotlab.ui import cells_setup
 from uotlab.ui.cells_branches import read_branches, rows_of
 from uotlab.ui.cells_groups import group_arrays
 from uotlab.ui.cells_moving import Moving, Received
@@ -228,3 +230,17 @@ def test_the_page_of_a_run_is_the_reports(trained):  # noqa: F811
     at.button(key="report_start").click().run()
     wait_for(lambda: (at.run(), any("Everything" in str(b) for b in at.get("download_button")))[1], 120)
     assert not told(at)
+
+
+def test_a_balanced_run_says_that_none_grows():
+    spec = cells_setup.FIRST.model_copy(update={"method": "otfm", "steps": 3, "params": {}})
+    job = engine().submit(spec, owner="test-owner-of-cells")
+    assert job.wait(60)
+    at = opened(job=job.id, section="growth")
+
+    def ready() -> bool:
+        at.run()
+        assert not at.exception
+        return "none grows" in told(at) or "no growth" in told(at)
+
+    wait_for(ready)

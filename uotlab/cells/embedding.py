@@ -6,10 +6,13 @@ References: mcinnes2018umap; policar2024opentsne.
 """
 
 import hashlib
+import os
 import re
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -26,6 +29,7 @@ from uotlab.paths import store_dir
 ANCHORS = 10_000  #: cells among which mapped ones are placed while training
 NEIGHBOURS = 15
 GIVEN = re.compile(r"umap|tsne|t_sne|draw_graph|phate|mde|force|layout", re.IGNORECASE)
+NICE = 10  #: of the thread that makes an embedding in the background
 HELD = 4  #: embeddings kept in memory
 
 _models = threading.Lock()  # numba's default threads may be used by one caller at a time only
@@ -265,6 +269,9 @@ class Pending:
         return self.ready
 
     def _work(self, study: Study) -> None:
+        if sys.platform == "linux":  # a thread's own priority: training goes before pictures
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
         try:
             self.result = embedding(study, self.kind, self._tell)
         except InputError as error:

@@ -72,6 +72,12 @@ def _show(scene: Scene, outcome: Outcome, found: Growth) -> None:
         st.warning(plain(note), icon=":material/info:")
     if outcome.scaling is None:
         return
+    if np.ptp(outcome.growth) == 0:
+        st.info(
+            "Every cell keeps its mass here, so none grows. Take an unbalanced method, and a finite ρ for the source.",
+            icon=":material/info:",
+        )
+        return
     chosen = scene.selected
     numbers = {"Transported mass": f"{outcome.mass:.2f}", "Cells above 1": f"{(outcome.growth > 1).mean():.0%}"}
     if len(chosen):
