@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.views.synthetic import SNAPSHOTS
+from tests.views.synthetic_pictures import pictures
 from uotlab.views.base import VIEWS, frame, numeric_leaves
 
 CASES = [(v, s) for v in VIEWS for s in SNAPSHOTS if VIEWS[v]().applies(SNAPSHOTS[s])]
@@ -122,3 +123,21 @@ def test_what_is_let_go_of_is_grey_and_what_takes_part_is_coloured():
     assert len(traces["rejected"]["x"]) == out > 0
     assert len(traces["P1, λ 0.5"]["x"]) == int((arrays["accepted/0"] > 0.5).sum())
     assert not np.isin(traces["rejected"]["x"], traces["P1, λ 0.5"]["x"]).any()
+
+
+def test_images_of_a_learned_barycenter_are_shown_by_class_with_their_acceptance():
+    arrays, view = SNAPSHOTS["learned barycenter between spaces"], VIEWS["barycenter-digits"]()
+    traces = view.traces(arrays)
+    bars = [t for t in traces if t["type"] == "bar"]
+    chance = arrays["weight/0"] / arrays["weight/0"].max()
+    assert bars[0]["x"] == pytest.approx([chance[np.arange(100) % 3 == kind].mean() for kind in range(3)], abs=1e-6)
+    assert (bars[0]["xaxis"], bars[0]["yaxis"], bars[1]["yaxis"]) == ("x20", "y", "y2")
+    marks = next(t for t in traces if t["name"] == "accepted or rejected")
+    assert (marks["marker"]["color"] == 1 - arrays["image_accepted/0"]).all()
+    assert len({float(y) for y in marks["y"]}) == 3  # a row a class
+    assert {a["text"] for a in view.layout(arrays)["annotations"]} >= {"class 0", "<b>P1, λ 0.5</b>", "<b>samples of the barycenter</b>"}
+    layout = VIEWS["compare-pictures"]().layout(pictures("barycenter-digits", [arrays, arrays]))
+    left, right = layout["xaxis"]["domain"], layout["xaxis6"]["domain"]
+    assert left[1] < right[0]  # the runs side by side, the marginals of each in a column
+    assert layout["yaxis2"]["domain"][1] < layout["yaxis"]["domain"][0]
+    assert layout["meta"]["narrow"]["rows"] > 3

@@ -37,6 +37,7 @@ from uotlab.ui.wire import arrays_of, views_of
 from uotlab.views.base import VIEWS
 
 HEIGHT = 480  #: of the pictures, px
+TALL = {"barycenter-digits": 720}  #: of those that stand in a column where two runs are side by side
 REFRESH = 1.0  #: s between two looks at the progress
 FIRST_VIEWS = ("barycenter-digits", "barycenter-plans", "barycenter-samples")  #: what is shown first, where there is one
 
@@ -176,7 +177,7 @@ def _pictures(runs: Sequence[Compared]) -> None:
         live(job.id, view, options, key="bn-live", height=HEIGHT, state=job.state, views=views_of(arrays))
         st.caption(VIEWS[view].summary)
     else:
-        side_by_side(runs, view, "bn-live", HEIGHT)
+        side_by_side(runs, view, "bn-live", TALL.get(view, HEIGHT))
 
 
 def _choose(views: list[str]) -> str:
