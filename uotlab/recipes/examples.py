@@ -186,3 +186,21 @@ class FreeSupport(BarycenterExample):
     )
     query: ClassVar[Mapping[str, str]] = {"kind": "clouds", "method": "free-support", "m": "ring,-2,0,1.2;cross,2,0,1.2;heart,0,2.4,1.2"}
     order = 925
+
+
+@RECIPES.register("bary-hands")
+class ThreeHands(Recipe):
+    """Digits of three collections, learned."""
+
+    title = "One digit, three hands"
+    look = (
+        "The 0s, 3s and 8s of three collections meet in the middle, and stay what they are. "
+        "A few of the first are negatives: they are crossed out, and hardly any is accepted."
+    )
+    topics = ("barycenters", "digits", "outliers")
+    run = RunSpec(
+        method="unotb", dataset="digit-hands", steps=800,
+        params={"tau": 8.0, "divergence": "softplus", "batch_size": 128, "map_steps": 1, "lr": 1e-3},
+    )  # fmt: skip
+    view = "barycenter-digits"
+    order = 926
