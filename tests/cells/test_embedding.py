@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.cells.small import study_of_arrays
 from uotlab import cells
 from uotlab.cells import embedding as module
 from uotlab.cells.embedding import embedding, kinds_of, pending
@@ -104,3 +105,11 @@ def test_failures_are_sentences(monkeypatch):
     failed = pending(study, "umap")
     failed.wait(30)
     assert "could not be computed (ZeroDivisionError" in failed.error
+
+
+def test_what_failed_says_so_and_is_not_tried_at_once():
+    few = study_of_arrays(np.zeros((3, 2)), np.ones((4, 2)), ["a"] * 3, ["a"] * 4)
+    made = pending(few, "umap")
+    assert made.wait(30)
+    assert "too few" in made.error
+    assert pending(few, "umap") is made

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,6 +30,7 @@ from uotlab.paths import store_dir
 ANCHORS = 10_000  #: cells among which mapped ones are placed while training
 NEIGHBOURS = 15
 GIVEN = re.compile(r"umap|tsne|t_sne|draw_graph|phate|mde|force|layout", re.IGNORECASE)
+RETRY = 60.0  #: s till what failed is tried again when it is asked for
 NICE = 10  #: of the thread that makes an embedding in the background
 HELD = 4  #: embeddings kept in memory
 
@@ -256,6 +258,7 @@ class Pending:
         self.kind, self.step, self.share = kind, "Waiting", 0.0
         self.result: Embedding | None = None
         self.error = ""
+        self.ended = 0.0  #: when, on the monotonic clock
         self._thread = threading.Thread(target=self._work, args=(study,), name=f"uotlab-{kind}", daemon=True)
         self._thread.start()
 
@@ -278,6 +281,8 @@ class Pending:
             self.error = str(error)
         except Exception as error:
             self.error = f"{KINDS[self.kind].title} could not be computed ({type(error).__name__}: {short(error)})."
+        finally:
+            self.ended = time.monotonic()
 
     def _tell(self, step: str, share: float) -> None:
         self.step, self.share = step, share
@@ -292,7 +297,7 @@ def pending(study: Study, kind: str) -> Pending:
     digest = hashlib.sha256(np.ascontiguousarray(study.points).tobytes()).hexdigest()
     with _asking:
         found = _pending.get((digest, kind))
-        if found is None or (found.ready and found.error):
+        if found is None or (found.error and time.monotonic() - found.ended > RETRY):
             found = _pending[digest, kind] = Pending(study, kind)
         for key in [k for k, v in _pending.items() if v.ready][:-HELD]:
             del _pending[key]

@@ -18,6 +18,7 @@ from uotlab.ui.plain import plain
 
 SELECTED = "the selected cells"
 HEIGHT = 380
+LOOK_SECONDS = 1.5  #: between two looks at a map under way
 OPENING = 0.5  #: s that the page waits for a map that may be kept on disk
 
 
@@ -33,6 +34,22 @@ def map_of(study: Study) -> Embedding:
     made = pending(study, str(st.session_state["cells_kind"]))
     made.wait(OPENING)
     return made.result if made.result is not None else embedding(study, "pca")
+
+
+def wait_for_map(study: Study) -> None:
+    """How far the chosen map is, where it is still being made; the page is drawn anew when it is there."""
+    made = pending(study, str(st.session_state["cells_kind"]))
+    if made.error:
+        st.error(plain(made.error), icon=":material/error:")
+    elif not made.ready:
+        st.fragment(_waiting, run_every=LOOK_SECONDS)(study, made.kind)
+
+
+def _waiting(study: Study, kind: str) -> None:
+    made = pending(study, kind)
+    if made.ready:
+        st.rerun()
+    st.progress(made.share, text=plain(f"{made.step}; principal components are shown till then"))
 
 
 def pushed_and_pulled(scene: Scene, outcome: Outcome) -> None:

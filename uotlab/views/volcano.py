@@ -47,7 +47,7 @@ class VolcanoView(View):
         notes: list[dict[str, Any]] = []
         wide, tall = 2 * float(np.abs(x).max(initial=0)), float(y.max(initial=0))
         for i in strongest(np.where(arrays["genes/adjusted"] > LEVEL, y, -1), NAMED) if labels and names else ():
-            near = [n for n in notes if abs(n["x"] - x[i]) < 0.12 * wide and abs(n["y"] - y[i]) < 0.045 * tall]
+            near = [n for n in notes if abs(n["x"] - x[i]) < 0.12 * wide and abs(n["y"] - y[i]) < 0.06 * tall]
             if arrays["genes/adjusted"][i] > LEVEL and not near:
                 note = {"x": float(x[i]), "y": float(y[i]), "text": names[i], "showarrow": False, "yshift": 10, "font": {"size": 11}}
                 notes.append(note)

@@ -12,7 +12,7 @@ from uotlab.cells.fates import Accuracy, Branches, accuracy, fate_arrays, how, m
 from uotlab.cells.velocity import velocity_arrays
 from uotlab.errors import InputError
 from uotlab.ui.cells_branches import edit_branches
-from uotlab.ui.cells_groups import map_of, pushed_and_pulled
+from uotlab.ui.cells_groups import map_of, pushed_and_pulled, wait_for_map
 from uotlab.ui.cells_pictures import still
 from uotlab.ui.cells_scene import Scene, analysed
 from uotlab.ui.cells_section import SECTIONS, Section
@@ -71,6 +71,7 @@ class FatesSection(Section):
             st.info("These cells have no types: name an obs column that holds them when you open the file.", icon=":material/info:")
             return
         branches, places = edit_branches(scene), map_of(scene.study)
+        wait_for_map(scene.study)
         name = ("fates", places.kind, repr(branches))
         analysed(scene, name, lambda outcome, progress: fates_of(outcome, places, branches), "Following fates", _show)
 

@@ -9,7 +9,7 @@ import streamlit as st
 from uotlab.cells.embedding import Embedding, embedding, kinds_of, pending
 from uotlab.errors import InputError
 from uotlab.ui import state
-from uotlab.ui.cells_groups import OPENING, choose_map
+from uotlab.ui.cells_groups import OPENING, choose_map, wait_for_map
 from uotlab.ui.cells_moving import FIELDS
 from uotlab.ui.cells_scene import Scene
 from uotlab.ui.cells_section import SECTIONS, Section
@@ -20,7 +20,7 @@ from uotlab.ui.plain import plain
 from uotlab.ui.sources import find, gather
 from uotlab.views.base import VIEWS
 
-KEY, LOOK_SECONDS, HEIGHT = "cells_live", 1.5, 560
+KEY, HEIGHT = "cells_live", 560
 CHOSEN = "cells_colour_chosen"
 SCALING, MASS, ROLE, GENE = "scaling", "transported mass", "source, target", "a gene ..."
 
@@ -68,18 +68,8 @@ def _placement(scene: Scene, kind: str) -> Embedding:
     made.wait(OPENING)
     if made.result is not None:
         return made.result
-    if made.error:
-        st.error(plain(made.error), icon=":material/error:")
-    else:
-        st.fragment(_waiting, run_every=LOOK_SECONDS)(scene, kind)
+    wait_for_map(scene.study)
     return embedding(scene.study, "pca")
-
-
-def _waiting(scene: Scene, kind: str) -> None:
-    made = pending(scene.study, kind)
-    if made.ready or made.error:
-        st.rerun()
-    st.progress(made.share, text=plain(f"{made.step}; principal components are shown till then"))
 
 
 def _colour_chosen() -> None:
