@@ -46,7 +46,7 @@ def slow_average(average: nn.Module, net: nn.Module, decay: float) -> None:
 
 
 def uotm_pair(problem: uotlab.Problem) -> tuple[Callable[[], object], Callable[[], object]]:
-    method = uotlab.METHODS["uotm"](batch_size=256, width=128)
+    method = uotlab.METHODS["uotm"](batch_size=256, width=128, map_steps=1, search=False)  # the plain loop's maths
     ours = method.init(problem, torch.Generator().manual_seed(0), torch.device("cpu"))
     plain = method.init(problem, torch.Generator().manual_seed(0), torch.device("cpu"))
     xs, ys = (endless(torch.from_numpy(m.points), 256) for m in problem.marginals)

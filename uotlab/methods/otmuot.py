@@ -5,14 +5,12 @@ Reference: eyring2024unbalancedness, Algorithm 1, which makes any estimator unba
 
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
 from uotlab.methods.base import METHODS
 from uotlab.methods.otm import OTM
 from uotlab.methods.rebalance import Rebalanced, rescaling_loss
 from uotlab.methods.uotm import map_loss, potential_loss
-from uotlab.nets.training import decayed, descend, ema_update, set_lr
 from uotlab.penalty import Penalty
 
 
@@ -35,23 +33,10 @@ class OTMUOT(Rebalanced, OTM):
     losses: ClassVar[tuple[Any, ...]] = (potential_loss, map_loss, rescaling_loss)
 
     def step(self, state: Any) -> dict[str, Tensor]:
-        for optimiser in (state.T_optimiser, state.g_optimiser):
-            set_lr(optimiser, decayed(self.lr, state.step, self.lr_half))
         held, psi = Penalty(), self.psi(1)  # of the points as drawn both marginals are kept
         batch, extra = self.draw(state)
         x, y = batch.resampled(state.rng)
-        Tx = state.T(x, self.draw_noise(state, len(x)))
-        c = state.cost(x, Tx)
-        for _ in range(self.potential_steps):
-            g_Tx, g_y = state.g(torch.cat([Tx.detach(), y])).split(len(x))
-            loss_g = potential_loss(g_Tx, g_y, c.detach(), psi, psi, held)
-            descend(loss_g + self._gradient_penalty(state, y, held), state.g, state.g_optimiser)
-        loss_T = map_loss(state.g(Tx), c)
-        descend(loss_T, state.T, state.T_optimiser)
-        state.step += 1
-        ema_update(state.T_ema, state.T, self.ema, state.step)
-        ema_update(state.g_ema, state.g, self.ema, state.step)
-        return {"potential loss": loss_g.detach(), "map loss": loss_T.detach(), **extra}
+        return self.play(state, x, lambda: y, psi, psi, held) | extra
 
     def potential(self, state: Any, y: Tensor) -> Tensor:
         return state.g_ema(y)  # type: ignore[no-any-return]

@@ -30,6 +30,7 @@ from torch import Tensor
 
 from uotlab.divergences import Divergence, weighted_star, weighted_star_grad
 from uotlab.methods.base import METHODS, Method, State
+from uotlab.methods.search import pull, searched
 from uotlab.nets.mlp import Activation, Standard
 from uotlab.nets.positive import Positive, PositiveNet
 from uotlab.nets.potential import ScalarNet
@@ -99,7 +100,7 @@ class UBGAN(Method):
     )
     reference = "yang2019scalable"
     convention = "cost-weight"
-    default_steps: ClassVar[int] = 4000
+    default_steps: ClassVar[int] = 3000
     held_target: ClassVar = MappingProxyType({"steps": 2000, "width": 32, "depth": 1})
     losses = (critic_loss, scaling_loss, map_loss)
 
@@ -111,7 +112,7 @@ class UBGAN(Method):
     scaling_width: int = Field(64, ge=4, le=2048, description="Units in each hidden layer of the scaling net")
     scaling_depth: int = Field(2, ge=1, le=12, description="Hidden layers of the scaling net")
     positive: Positive = Field("log", description="How the scaling net is kept positive: exp of its output, or softplus")
-    activation: Activation = Field("silu", description="Activation of hidden layers")
+    activation: Activation = Field("relu", description="Activation of hidden layers")
     noise: int = Field(0, ge=0, le=256, description="Dimensions of the noise z of a stochastic map T(x, z); 0 is deterministic")
     improved: bool = Field(True, description="Improved dynamics: the map learns from all points alike, however small their ξ")
     lr: float = Field(1e-3, gt=0, le=1, description="Learning rate at the start")
@@ -119,6 +120,9 @@ class UBGAN(Method):
     beta1: float = Field(0.5, ge=0, lt=1, description="Adam's first moment decay")
     beta2: float = Field(0.9, ge=0, lt=1, description="Adam's second moment decay")
     critic_steps: int = Field(1, ge=1, le=50, description="Critic steps for each step of map and scaling")
+    critic_share: float = Field(0.5, gt=0, le=100, description="Learning rate of the critic as a share of that of map and scaling")
+    map_steps: int = Field(2, ge=1, le=50, description="Map steps for each critic step, on the same batch")
+    search: bool = Field(True, description="Look for each point's best target among the batch's too, not only at its image and nearby")
     critic_penalty: float = Field(0.0, ge=0, description="Weight of the gradient penalty on the critic (paper: 10)")
     scaling_penalty: float = Field(0.0, ge=0, description="Weight of the gradient penalty on the scaling net (paper: 0.01)")
     slope: float = Field(5.0, ge=0, description="Slope at which the penalties aim, per standard deviation of the data (paper: 1)")
@@ -139,8 +143,8 @@ class UBGAN(Method):
 
     def step(self, state: GameState) -> dict[str, Tensor]:
         masses, rho1, rho2 = (state.problem.source.mass, state.problem.target.mass), state.penalty.rho1, state.penalty.rho2
-        for optimiser in (state.T_optimiser, state.xi_optimiser, state.f_optimiser):
-            set_lr(optimiser, decayed(self.lr, state.step, self.lr_half))
+        for optimiser, share in ((state.T_optimiser, 1.0), (state.xi_optimiser, 1.0), (state.f_optimiser, self.critic_share)):
+            set_lr(optimiser, share * decayed(self.lr, state.step, self.lr_half))
 
         x = state.batch(0, self.batch_size)
         Tx = state.T(x, self.draw_noise(state, len(x)))  # one forward pass serves both players
@@ -148,23 +152,33 @@ class UBGAN(Method):
         for _ in range(self.critic_steps):
             y = state.batch(1, self.batch_size)
             f_Tx, f_y = self._f(state.f, torch.cat([Tx.detach(), y]), rho2).split(len(x))
+            found = None
+            if self.search:  # the critic's derivative is that of min (c + f), wherever it is attained
+                _, found = searched(-c.detach() - f_Tx, state.cost.matrix(x, y), -f_y)
+                f_Tx = torch.where(found[0] > 0, f_y[found[1]], f_Tx)
             loss_f = critic_loss(f_Tx, f_y, xi.detach(), self.psi(2), rho2, masses)
             held = self._penalty(state.f, self.critic_penalty, Tx, y, state.rng)
             descend(loss_f + masses[1] * held, state.f, state.f_optimiser)
 
-        f_Tx = self._f(state.f, Tx, rho2)
-        loss_T = map_loss(c, f_Tx, 1.0 if self.improved else xi.detach())
-        descend(loss_T, state.T, state.T_optimiser)
-        found = {"critic loss": loss_f.detach(), "map loss": loss_T.detach()}
+        for k in range(self.map_steps):
+            if k:
+                Tx = state.T(x, self.draw_noise(state, len(x)))
+                c = state.cost(x, Tx)
+            f_Tx = self._f(state.f, Tx, rho2)
+            loss_T = map_loss(c, f_Tx, 1.0 if self.improved else xi.detach())
+            if found is not None:
+                loss_T = loss_T + pull(Tx, y, found, state.f.standard.spread)
+            descend(loss_T, state.T, state.T_optimiser)
+        losses = {"critic loss": loss_f.detach(), "map loss": loss_T.detach()}
         if math.isfinite(rho1):
             loss_xi = scaling_loss(xi, c.detach(), f_Tx.detach(), self._c2(), rho1)
             held = self._penalty(state.xi, self.scaling_penalty, x, x.roll(1, 0), state.rng)
             descend(loss_xi + held, state.xi, state.xi_optimiser)
-            found |= {"scaling loss": loss_xi.detach(), "plan mass": masses[0] * xi.detach().mean()}
+            losses |= {"scaling loss": loss_xi.detach(), "plan mass": masses[0] * xi.detach().mean()}
         state.step += 1
         for average, net in ((state.T_ema, state.T), (state.xi_ema, state.xi), (state.f_ema, state.f)):
             ema_update(average, net, self.ema, state.step)
-        return found
+        return losses
 
     def transport(self, state: GameState, x: Tensor, z: Tensor | None = None) -> Tensor:
         return state.T_ema(x, self.draw_noise(state, len(x), fixed=True) if z is None else z)

@@ -5,10 +5,14 @@
 Notation: the paper's v is g here; its tau weights the cost, so rho = 1/(tau s). Masses multiply the two means.
 Differs from the authors' code: potentials are (n,) (theirs broadcast to (n, n)), one cost factor in both losses, the
 conjugate is capped at a mass factor of 100, T is detached in the potential step and its forward pass is used again.
+Differs in default, so that the map is optimal and not only pushes forward well: the batch's target points are searched (`search.py`), and
+the map takes two steps for each of a slower potential. As coded for the paper's toys: search=False, map_steps=1, potential_share=1,
+potential_steps=5, activation="silu", lr=1e-4, beta1=.9, beta2=.999, ema=0.
 Reference: choi2023generative, Algorithm 1; the schedule of rho: choi2024analyzing, Section 5.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar, Literal
@@ -19,6 +23,7 @@ from torch import Tensor
 
 from uotlab.divergences import weighted_star, weighted_star_grad
 from uotlab.methods.base import METHODS, State
+from uotlab.methods.search import pull, searched
 from uotlab.methods.warm import Pupil, WarmStart
 from uotlab.nets.mlp import Activation, Standard
 from uotlab.nets.potential import ScalarNet
@@ -28,7 +33,7 @@ from uotlab.penalty import Penalty
 from uotlab.problem import Problem
 
 
-def potential_loss(g_Tx: Tensor, g_y: Tensor, c: Tensor, psi1, psi2, penalty: Penalty, masses=(1.0, 1.0)) -> Tensor:
+def potential_loss(g_Tx: Tensor, g_y: Tensor, c: Tensor | float, psi1, psi2, penalty: Penalty, masses=(1.0, 1.0)) -> Tensor:
     """a E[(rho1 psi1)*(g(Tx) - c)] + b E[(rho2 psi2)*(-g(y))], minimised over g; all arguments (n,).
 
     Reference: choi2023generative, eq. (10), its L_v.
@@ -73,7 +78,7 @@ class UOTM(WarmStart):
     )
     reference = "choi2023generative"
     convention = "cost-weight"
-    default_steps: ClassVar[int] = 6000
+    default_steps: ClassVar[int] = 3000
     held_target: ClassVar = MappingProxyType({"steps": 2000, "r1": 10.0})
     losses = (potential_loss, map_loss)
 
@@ -86,8 +91,9 @@ class UOTM(WarmStart):
     beta1: float = Field(0.5, ge=0, lt=1, description="Adam's first moment decay")
     beta2: float = Field(0.9, ge=0, lt=1, description="Adam's second moment decay")
     potential_steps: int = Field(1, ge=1, le=50, description="Potential steps for each map step")
-    potential_share: float = Field(1.0, gt=0, le=100, description="Learning rate of the potential as a share of that of the map")
-    map_steps: int = Field(1, ge=1, le=50, description="Map steps for each potential step, on the same batch")
+    potential_share: float = Field(0.5, gt=0, le=100, description="Learning rate of the potential as a share of that of the map")
+    map_steps: int = Field(2, ge=1, le=50, description="Map steps for each potential step, on the same batch")
+    search: bool = Field(True, description="Look for each point's best target among the batch's too, not only at its image and nearby")
     r1: float = Field(0.0, ge=0, description="Weight of the gradient penalty E|∇g(y)|² on target points (R1), in standardised units")
     r1_half: int = Field(0, ge=0, description="Steps after which R1 has fallen to half (as 1/(1 + step/steps)); 0 keeps it")
     ema: float = Field(0.9995, ge=0, lt=1, description="Decay of the moving average that is shown and evaluated; 0 is none")
@@ -117,19 +123,26 @@ class UOTM(WarmStart):
         return [T, Pupil(state.g, lambda y: self._g(state.g, y, self.scheduled(state)), "g")]
 
     def step(self, state: SemiDualState) -> dict[str, Tensor]:
-        psi1, psi2, penalty = self.psi(1), self.psi(2), self.scheduled(state)
         masses = (state.problem.source.mass, state.problem.target.mass)
+        x = state.batch(0, self.batch_size)
+        return self.play(state, x, lambda: state.batch(1, self.batch_size), self.psi(1), self.psi(2), self.scheduled(state), masses)
+
+    def play(
+        self, state: SemiDualState, x: Tensor, draw: Callable[[], Tensor], psi1, psi2, penalty: Penalty, masses=(1.0, 1.0)
+    ) -> dict[str, Tensor]:
+        """One turn of both players between source points x (n, d) and target points that `draw` gives anew for each potential step."""
         lr = decayed(self.lr, state.step, self.lr_half)
         set_lr(state.T_optimiser, lr)
         set_lr(state.g_optimiser, lr * self.potential_share)
-
-        x = state.batch(0, self.batch_size)
         Tx = state.T(x, self.draw_noise(state, len(x)))  # one forward pass serves both players
         c = state.cost(x, Tx)
         for _ in range(self.potential_steps):
-            y = state.batch(1, self.batch_size)
-            g_Tx, g_y = self._g(state.g, torch.cat([Tx.detach(), y]), penalty).split(len(x))
-            loss_g = potential_loss(g_Tx, g_y, c.detach(), psi1, psi2, penalty, masses)
+            y = draw()
+            g_Tx, g_y = self._g(state.g, torch.cat([Tx.detach(), y]), penalty).split([len(x), len(y)])
+            gain, found = g_Tx - c.detach(), None
+            if self.search:
+                gain, found = searched(gain, state.cost.matrix(x, y), g_y)
+            loss_g = potential_loss(gain, g_y, 0.0, psi1, psi2, penalty, masses)
             descend(loss_g + self._gradient_penalty(state, y, penalty), state.g, state.g_optimiser)
 
         for k in range(self.map_steps):
@@ -137,6 +150,8 @@ class UOTM(WarmStart):
                 Tx = state.T(x, self.draw_noise(state, len(x)))
                 c = state.cost(x, Tx)
             loss_T = map_loss(self._g(state.g, Tx, penalty), c)
+            if found is not None:
+                loss_T = loss_T + pull(Tx, y, found, state.g.standard.spread)
             descend(loss_T, state.T, state.T_optimiser)
         state.step += 1
         ema_update(state.T_ema, state.T, self.ema, state.step)
