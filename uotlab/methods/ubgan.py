@@ -100,7 +100,7 @@ class UBGAN(Method):
     )
     reference = "yang2019scalable"
     convention = "cost-weight"
-    default_steps: ClassVar[int] = 3000
+    default_steps: ClassVar[int] = 2000
     held_target: ClassVar = MappingProxyType({"steps": 2000, "width": 32, "depth": 1})
     losses = (critic_loss, scaling_loss, map_loss)
 

@@ -78,7 +78,7 @@ class UOTM(WarmStart):
     )
     reference = "choi2023generative"
     convention = "cost-weight"
-    default_steps: ClassVar[int] = 3000
+    default_steps: ClassVar[int] = 2000
     held_target: ClassVar = MappingProxyType({"steps": 2000, "r1": 10.0})
     losses = (potential_loss, map_loss)
 
