@@ -8,13 +8,11 @@ UOTM with the factor kept as a network. a, b are the total masses.
 Notation: the paper's lambda0 c1 + lambda1 c2 + lambda2 D is c + rho1 c2 + rho2 D here, so lambda0 = 1/(rho s) at lambda1 = lambda2 = 1.
 Differs from the paper: the conjugate of KL is e^t - 1 (its Table 1 prints e^t), that of chi2 has its branch below -2, and all are
 capped at a mass factor of 100. T is detached in the critic's step and its forward pass is used again; averages are shown.
-Differs in default, for a first answer in seconds: the "improved dynamics" of Appendix C are on; gradient penalties, which cost a third
-of the speed and did not help on moons to spiral, are off. As coded for the paper: improved=False, critic_penalty=10,
-scaling_penalty=.01, slope=1, sides="two", c2="jeffreys", divergence2="js", positive="softplus", activation="relu", lr=1e-4, beta1=.9,
-beta2=.999, batch_size=128, ema=0.
-Measured, silu over three seeds against relu over two: on 2-D Gaussians (masses 1 and 1.4, rho = 1) the map is 3.3 to 5.3% against 6%
-of the spread off, the value .1 to .3% for both; on moons to spiral (rho = 10) W2 to the re-weighted target is 1.0 to 1.3 against 1.3
-times its floor, but the map lies 48 to 53% against 33 to 37% from the optimal one: choose activation="relu" where that matters.
+Differs in default, for a first answer in seconds that is optimal and not only a matching: the "improved dynamics" of Appendix C are on;
+the batch's target points are searched (`search.py`), and the map takes two steps for each of a slower critic; gradient penalties, which
+cost a third of the speed and did not help on moons to spiral, are off. As coded for the paper: search=False, map_steps=1, critic_share=1,
+improved=False, critic_penalty=10, scaling_penalty=.01, slope=1, sides="two", c2="jeffreys", divergence2="js", positive="softplus",
+lr=1e-4, beta1=.9, beta2=.999, batch_size=128, ema=0. What the search and the steps are worth: benchmarks/quality.md.
 Reference: yang2019scalable, Algorithm 1.
 """
 
