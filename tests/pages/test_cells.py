@@ -115,6 +115,7 @@ def test_the_picture_knows_which_cells_it_shows(trained):
     names = arrays["names/cells/value"][arrays["cells/value"].astype(int)]
     np.testing.assert_array_equal(names, scene.study.types("source")[rows])
     np.testing.assert_array_equal(picture.positions(np.array([2, 0])), rows[[2, 0]])
+    np.testing.assert_array_equal(scene.study.y[picture.positions(np.array([5, 1]), "target"), :2], arrays["cells/y"][[5, 1]])
 
 
 def test_a_selection_belongs_to_its_data(trained):

@@ -21,7 +21,7 @@ from uotlab.ui.cells_branches import read_branches, rows_of
 from uotlab.ui.cells_groups import group_arrays
 from uotlab.ui.cells_moving import Moving, Received
 from uotlab.ui.cells_quality import quality_arrays, staying
-from uotlab.ui.cells_scene import SELECTED, scene_of
+from uotlab.ui.cells_scene import SELECTED, SELECTED_TARGET, scene_of
 from uotlab.ui.cells_section import SECTIONS
 from uotlab.ui.cells_sections.growth import with_selected
 from uotlab.ui.cells_sections.perturbation import FLOOR, compared, shift_arrays, unseen
@@ -86,6 +86,9 @@ def test_a_selection_is_followed_by_growth_fates_and_genes(trained):  # noqa: F8
     at.session_state["w.section"] = "fates"
     until(lambda: any(box.key == "fates_push" for box in at.selectbox))
     assert at.selectbox(key="fates_push").value == "the selected cells"
+    assert at.selectbox(key="fates_pull").value != "the selected cells"
+    at.session_state[SELECTED_TARGET] = {scene.data: [1, 4, 7]}
+    until(lambda: at.selectbox(key="fates_pull").value == "the selected cells")
     at.session_state["w.section"] = "genes"
     until(lambda: any("Genes of 12 selected cells" in m.value for m in at.markdown))
     at.session_state[SELECTED] = {scene.data: []}

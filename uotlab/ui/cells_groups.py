@@ -67,8 +67,9 @@ def pushed_and_pulled(scene: Scene, outcome: Outcome) -> None:
             st.caption("Or select cells with the lasso under Cells.")
     with right:
         st.markdown("##### Where do they come from")
-        kinds = _largest_first(scene.study.types("target"))
-        if st.session_state.get("fates_pull") not in kinds:
+        others = scene.selected_target
+        kinds = [*([SELECTED] if len(others) else []), *_largest_first(scene.study.types("target"))]
+        if st.session_state.get("fates_pull") not in kinds or follows("fates, target", others):
             st.session_state["fates_pull"] = kinds[0]
         kind = st.selectbox("Where do they come from", kinds, key="fates_pull", label_visibility="collapsed")
         _pulled(scene, outcome, str(kind))
@@ -94,7 +95,8 @@ def _pushed(scene: Scene, outcome: Outcome, name: str) -> None:
 
 
 def _pulled(scene: Scene, outcome: Outcome, kind: str) -> None:
-    high = scene.study.types("target") == kind
+    high = np.zeros(len(scene.study.target), bool)
+    high[scene.selected_target if kind == SELECTED else np.flatnonzero(scene.study.types("target") == kind)] = True
     mass = pull(outcome, high)
     if not mass.any():
         st.caption("No source cell sends mass there.")

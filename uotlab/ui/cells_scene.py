@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 
 from uotlab.cells import Outcome, Study
+from uotlab.cells.study import Side
 from uotlab.engine.fitted import Fitted
 from uotlab.engine.job import Job
 from uotlab.engine.runner import engine
@@ -20,7 +21,7 @@ from uotlab.ui.later import LOOK_SECONDS, Later, Progress, known, later, shown
 
 PATIENCE = 30.0  #: s for one training step and its checkpoint
 RESTING = ("done", "stopped", "paused", "interrupted")
-SELECTED, ASKED, FOLLOWED = "cells_selected", "cells_asked", "cells_followed"
+SELECTED, SELECTED_TARGET, ASKED, FOLLOWED = "cells_selected", "cells_selected_target", "cells_asked", "cells_followed"
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,15 @@ class Scene:
         held = st.session_state.get(SELECTED, {})
         return np.asarray(held.get(self.data, []), dtype=np.int64)
 
-    def select(self, positions: np.ndarray) -> None:
-        """Make these the selected cells; none ends the selection."""
-        st.session_state[SELECTED] = {self.data: [int(i) for i in positions]}
+    @property
+    def selected_target(self) -> np.ndarray:
+        """Positions in `study.target` of the selected target cells."""
+        held = st.session_state.get(SELECTED_TARGET, {})
+        return np.asarray(held.get(self.data, []), dtype=np.int64)
+
+    def select(self, positions: np.ndarray, side: Side = "source") -> None:
+        """Make these the selected cells of a side; none ends the selection."""
+        st.session_state[SELECTED if side == "source" else SELECTED_TARGET] = {self.data: [int(i) for i in positions]}
 
     @property
     def resting(self) -> bool:

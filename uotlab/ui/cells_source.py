@@ -7,6 +7,7 @@ import numpy as np
 
 from uotlab.cells import Study
 from uotlab.cells.embedding import Embedding
+from uotlab.cells.study import Side
 from uotlab.engine.job import Job
 from uotlab.ui.cells_moving import FIELDS, Moving, Received
 from uotlab.ui.later import Later, later
@@ -53,19 +54,20 @@ class CellsPicture(Gathered):
 
     def __init__(
         self, study: Study, placement: Embedding, colouring: Colouring, job: Job | None, chosen: np.ndarray | None = None,
-        lines: str = "",
+        lines: str = "", chosen_target: np.ndarray | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.study, self.placement, self.job = study, placement, job
-        self.chosen = np.zeros(0, np.int64) if chosen is None else chosen
+        sides = ((study.source, chosen), (study.target, chosen_target))
+        ringed = np.concatenate([rows[:0] if taken is None else rows[taken] for rows, taken in sides])
         self.source, self.target = (_thinned(rows) for rows in (study.source, study.target))
         coloured, title, kind = colouring.arrays(study, self.source, self.target)
         points = placement.points
         about = np.array([*(f"{TITLES.get(placement.kind, placement.title)} {k}" for k in (1, 2)), title, kind])
         self._kind, self._colouring = kind, colouring
         self._still: dict[str, np.ndarray] = {"names/cells/about": about, "cells/y": points[self.target].astype(np.float32)} | coloured
-        if len(self.chosen):
-            self._still["cells/chosen"] = points[study.source[self.chosen]].astype(np.float32)
+        if len(ringed):
+            self._still["cells/chosen"] = points[ringed].astype(np.float32)
         self._place_of = {row.tobytes(): i for i, row in enumerate(study.x)}
         self._moving = Moving(study, placement.points, self.target) if lines in FIELDS else None
         self._received = Received(study, self.target) if kind == "mass" else None
@@ -118,8 +120,10 @@ class CellsPicture(Gathered):
         Tx = snapshot.arrays["Tx"]
         return later(("placed", self.id, snapshot.version), lambda progress: self.placement.transform(Tx), "Placing mapped cells", "maps")
 
-    def positions(self, points: np.ndarray) -> np.ndarray:
-        """Positions in `study.source` of points of the picture's source cells, by their numbers."""
+    def positions(self, points: np.ndarray, side: Side = "source") -> np.ndarray:
+        """Positions in `study.source`, or `study.target`, of points of the picture's cells of that side, by their numbers."""
+        if side == "target":
+            return np.searchsorted(self.study.target, self.target)[points]
         if self._rows is not None:
             return self._rows[1][points]
         return np.searchsorted(self.study.source, self.source)[points]

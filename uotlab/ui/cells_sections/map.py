@@ -7,6 +7,7 @@ import numpy as np
 import streamlit as st
 
 from uotlab.cells.embedding import Embedding, embedding, kinds_of, pending
+from uotlab.cells.study import Side
 from uotlab.errors import InputError
 from uotlab.ui import state
 from uotlab.ui.cells_groups import OPENING, choose_map, wait_for_map
@@ -22,6 +23,7 @@ from uotlab.views.base import VIEWS
 
 KEY, HEIGHT = "cells_live", 560
 CHOSEN = "cells_colour_chosen"
+SIDES = ("source cells", "target cells")
 SCALING, MASS, ROLE, GENE = "scaling", "transported mass", "source, target", "a gene ..."
 
 
@@ -31,7 +33,7 @@ class MapSection(Section):
 
     title = "Cells"
     order = 10
-    keeps = ("cells_kind", "cells_colour", "cells_gene")
+    keeps = ("cells_kind", "cells_colour", "cells_gene", "cells_lasso")
     live = True
 
     def show(self, scene: Scene) -> None:
@@ -41,22 +43,24 @@ class MapSection(Section):
             choose_map(kinds)
             kind = st.selectbox("Map", list(kinds), key="cells_kind", format_func=kinds.__getitem__, width=210)
             colouring = _colouring(scene)
+            lasso = st.selectbox("Lasso takes", SIDES, key="cells_lasso", width=150)
+        side: Side = "target" if lasso == SIDES[1] else "source"
         placement = _placement(scene, kind)
         options = view_options("cells", {}, skip=() if colouring.kind == "scaling" else ("range",), key="cells-options")
-        job, chosen = scene.job, scene.selected
+        job, chosen, others = scene.job, scene.selected, scene.selected_target
         lines = options["velocity"] if options["velocity"] in FIELDS else ""
-        told = [scene.data, job.id if job else "", placement.kind, colouring.kind, colouring.name, lines, chosen.tolist()]
+        told = [scene.data, job.id if job else "", placement.kind, colouring.kind, colouring.name, lines, chosen.tolist(), others.tolist()]
         name = hashlib.blake2b(json.dumps(told).encode(), digest_size=12).hexdigest()
-        picture = gather(f"cells {name}", lambda: CellsPicture(scene.study, placement, colouring, job, chosen, lines))
+        picture = gather(f"cells {name}", lambda: CellsPicture(scene.study, placement, colouring, job, chosen, lines, others))
 
         def selected() -> None:
             said = getattr(st.session_state.get(KEY), "selected", None)
             if said is not None:
-                _select(scene, picture, json.loads(said))
+                _select(scene, picture, json.loads(said), side)
 
         live(
             picture, "cells", options, key=KEY, height=HEIGHT, state=job.state if job else "still", views=("cells",),
-            metrics=status_metrics(job), select="source", on_selected=selected,
+            metrics=status_metrics(job), select=side, on_selected=selected,
         )  # fmt: skip
         st.caption(VIEWS["cells"].summary)
         _chosen(scene)
@@ -98,28 +102,41 @@ def _colouring(scene: Scene) -> Colouring:
     return Colouring("gene", str(gene))
 
 
-def _select(scene: Scene, name: str, points: list[int]) -> None:
+def _select(scene: Scene, name: str, points: list[int], side: Side) -> None:
     """Take the lasso's cells; the picture knows which cells its points are."""
     picture = find(name)
     if not isinstance(picture, CellsPicture):
         return
     try:
-        scene.select(picture.positions(np.asarray(points, dtype=np.int64)))
+        scene.select(picture.positions(np.asarray(points, dtype=np.int64), side), side)
     except (IndexError, InputError):
-        scene.select(np.zeros(0, np.int64))  # the picture changed under the lasso
+        scene.select(np.zeros(0, np.int64), side)  # the picture changed under the lasso
 
 
 def _chosen(scene: Scene) -> None:
     """What is selected, and the way out of it."""
-    chosen = scene.selected
-    if not len(chosen):
-        st.caption("Drag a lasso or a box (buttons at the picture's upper right) around source cells to select them.")
+    chosen, others = scene.selected, scene.selected_target
+    if not len(chosen) and not len(others):
+        st.caption("Drag a lasso or a box (buttons at the picture's upper right) around cells to select them.")
         return
-    words = f"{len(chosen):,} cells selected"
+    words = [_counted(scene, chosen, "source", "cells"), _counted(scene, others, "target", "target cells")]
+    with st.container(horizontal=True, vertical_alignment="center", key="cells-selection"):
+        st.markdown(plain("; ".join(w for w in words if w)), width="content")
+        st.button("Let go", key="cells_let_go", icon=":material/deselect:", type="tertiary", on_click=_let_go, args=(scene,))
+
+
+def _counted(scene: Scene, chosen: np.ndarray, side: Side, what: str) -> str:
+    """How many cells are selected on a side, and of which types; empty where none is."""
+    if not len(chosen):
+        return ""
+    words = f"{len(chosen):,} {what} selected"
     if scene.study.type:
-        names, counts = np.unique(scene.study.types("source")[chosen], return_counts=True)
+        names, counts = np.unique(scene.study.types(side)[chosen], return_counts=True)
         most = np.argsort(-counts)[:3]
         words += ": " + ", ".join(f"{counts[i]} {names[i]}" for i in most) + (", ..." if len(names) > 3 else "")
-    with st.container(horizontal=True, vertical_alignment="center", key="cells-selection"):
-        st.markdown(plain(words), width="content")
-        st.button("Let go", key="cells_let_go", icon=":material/deselect:", type="tertiary", on_click=lambda: scene.select(np.zeros(0)))
+    return words
+
+
+def _let_go(scene: Scene) -> None:
+    scene.select(np.zeros(0))
+    scene.select(np.zeros(0), "target")
