@@ -2,7 +2,7 @@
 # make setup  only install                    make check  format, lint, types, layers, fast tests (before each commit)
 # make bench-plans  plan solvers beside POT, ott-jax and geomloss, which it installs into .venv-bench (an hour, by hand)
 # make bench-neural  a training step beside torchcfm and ott-jax, on one core (a quarter of an hour, by hand)
-# make bench-cells  growth against the truth, real cells, memory and time (half an hour, by hand)
+# make bench-cells  growth, genes and fates against the truth, real cells, memory and time (an hour, by hand)
 # make bench-barycenters  learned barycenters beside the paper's table and a plain loop (an hour; goes on where it was stopped)
 # make app PORT=8502 for another port; PYTHON=/path/to/python3.11 for an interpreter that is not found by itself
 
@@ -57,7 +57,9 @@ bench-plans: $(BENCH)/.installed
 bench-neural: $(BENCH)/.installed
 	@OMP_NUM_THREADS=1 $$(command -v taskset >/dev/null && echo taskset -c 0) $(BENCH)/bin/python -u benchmarks/neural_steps.py
 bench-cells: $(RUNTIME)
-	@$(BIN)/python -u benchmarks/cells.py
+	@for part in cells cells_genes cells_fates "cells_fates uoticnn --set rho1=0.283 rho2=0.283"; do \
+	  set -- $$part; script=$$1; shift; $(BIN)/python -u benchmarks/$$script.py "$$@" || exit 1; \
+	done
 
 bench-barycenters: $(DEV)
 	@$(BIN)/python -u benchmarks/barycenters.py --results barycenters.jsonl

@@ -21,8 +21,8 @@ class _Simulated(CellDataset):
     lineage: ClassVar[Lineage]
     sized: ClassVar[bool] = True
     default_n: ClassVar[int] = 1500
-    # what is left after about twenty components is counting noise, and costs Spearman .01 to .03
-    pcs: int = Field(20, ge=2, le=200, description="Number of principal components")
+    # nine types and six factors span about fifteen; what is left is counting noise, and costs Spearman up to .03
+    pcs: int = Field(15, ge=2, le=200, description="Number of principal components")
     genes: int = Field(2000, ge=200, le=8000, description="Number of genes")
 
     def cells(self, n: int, seed: int) -> tuple[Any, About, dict[str, Any]]:
