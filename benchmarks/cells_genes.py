@@ -19,6 +19,7 @@ from uotlab import cells
 from uotlab.cells.enrich import enrich, map_sets
 from uotlab.cells.enriched import SHUFFLES, analyse
 from uotlab.cells.genes import differential
+from uotlab.cells.gmt import shipped
 
 Row = tuple[str, str, str]
 HELD = {"rho1": 0.95, "rho2": math.inf}
@@ -69,12 +70,24 @@ def terms(seeds: int) -> Iterator[Row]:
 def time_of_genes(seeds: int) -> Iterator[Row]:
     study = cells.load("zebrafish-simulated", n=5000, seed=0)
     outcome = cells.Outcome(study, study.x, study.truth["growth"])
-    for name, shuffles in (("DE and mHG", 0), ("DE and mHG with ten shuffles", 10)):
+    size = f"5000 cells x {len(study.genes)} genes"
+    wall, cpu = time.perf_counter(), time.process_time()
+    mapped = map_sets(shipped("zebrafish"), study.genes, least=1)
+    found = enrich(differential(study, outcome.high()), mapped).table
+    yield (
+        f"DE and mHG, all sets with a measured gene, {size}, first in the process",
+        f"{spent(wall, cpu)}; {len(found)} sets tested",
+        "60 s",
+    )
+    for shuffles in (0, 10):
         wall, cpu = time.perf_counter(), time.process_time()
-        found = analyse(outcome, shuffles=shuffles)
-        spent = f"{time.perf_counter() - wall:.1f} s, {time.process_time() - cpu:.1f} s of CPU"
-        told = f"{spent}; {len(found.terms)} of {len(found.sets)} sets tested"
-        yield f"{name}, 5000 cells x {len(study.genes)} genes, {'first in the process' if not shuffles else 'then'}", told, "within 60 s"
+        tested = analyse(outcome, shuffles=shuffles).terms
+        yield f"DE and mHG as by default, {shuffles} shuffles, {size}, then", f"{spent(wall, cpu)}; {len(tested)} sets tested", "60 s"
+
+
+def spent(wall: float, cpu: float) -> str:
+    """Seconds since two readings of the clocks."""
+    return f"{time.perf_counter() - wall:.1f} s, {time.process_time() - cpu:.1f} s of CPU"
 
 
 PARTS = {"sets": sets, "terms": terms, "time": time_of_genes}
