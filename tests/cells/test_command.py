@@ -110,6 +110,8 @@ def test_a_look_is_json(tmp_path, capsys):
         (["dentate-gyrus", "--percentile", "100"], "between 0 and 100"),
         (["dentate-gyrus", "--key", "a b"], "a plain name such as uot"),
         (["dentate-gyrus", "--push", "Beta"], "no source cell has the type 'Beta'; there are Astrocytes"),
+        (["dentate-gyrus", "--run", "otm", "--genes"], "otm keeps every cell's mass"),
+        (["dentate-gyrus", "--pull", "Beta"], "no target cell has the type 'Beta'"),
         (["dentate-gyrus", "--gmt", "none.gmt"], "none.gmt cannot be read"),
         (["dentate-gyrus", "--branches", "none.json"], "none.json cannot be read"),
         (["dentate-gyrus", "--sweep", "1,x"], "numbers above 0"),

@@ -9,7 +9,7 @@ from uotlab import cells
 from uotlab.cells.branches import check_branches
 from uotlab.cells.bundle import accuracy_or_none, notes_of, numbers_of
 from uotlab.cells.drawing import Format, browser
-from uotlab.cells.embedding import KINDS
+from uotlab.cells.embedding import KINDS, kinds_of
 from uotlab.cells.enrich import EnrichmentTest, map_asked
 from uotlab.cells.enriched import GeneAnalysis
 from uotlab.cells.genes import Test
@@ -145,11 +145,18 @@ def _check_out(arguments: argparse.Namespace) -> None:
 
 def _check_study(arguments: argparse.Namespace, study: cells.Study, sets: Any, branches: Any) -> None:
     """Whether these cells have the genes, sets and types that are asked for."""
-    if (arguments.genes or sets is not None) and not study.has_genes:
+    arguments.genes = arguments.genes or sets is not None
+    if arguments.genes and not study.has_genes:
         raise InputError("These cells come without genes, so no gene can be tested. Leave out --genes, or take data with genes.")
+    cls = method_of(arguments.run or FIRST)
+    if arguments.genes and not (cls.relaxed[0] if isinstance(cls.relaxed, tuple) else cls.relaxed):
+        raise InputError(
+            f"{arguments.run} keeps every cell's mass, so no cell grows more than another: take an unbalanced one."
+        )
+    if arguments.figures and arguments.map not in kinds_of(study):
+        raise InputError(f"There is no map '{arguments.map}' of these cells. Choose one of: {', '.join(kinds_of(study))}.")
     if sets is not None:
         map_asked(sets, study.species, study.genes)
-        arguments.genes = True
     if branches is not None:
         ends = tuple(dict.fromkeys(t for table in branches.values() for to in table.values() for t in to))
         check_branches(branches, ends, *(set(groups(study, None, side)) for side in ("source", "target")))
