@@ -150,9 +150,7 @@ def _check_study(arguments: argparse.Namespace, study: cells.Study, sets: Any, b
         raise InputError("These cells come without genes, so no gene can be tested. Leave out --genes, or take data with genes.")
     cls = method_of(arguments.run or FIRST)
     if arguments.genes and not (cls.relaxed[0] if isinstance(cls.relaxed, tuple) else cls.relaxed):
-        raise InputError(
-            f"{arguments.run} keeps every cell's mass, so no cell grows more than another: take an unbalanced one."
-        )
+        raise InputError(f"{arguments.run} keeps every cell's mass, so no cell grows more than another: take an unbalanced one.")
     if arguments.figures and arguments.map not in kinds_of(study):
         raise InputError(f"There is no map '{arguments.map}' of these cells. Choose one of: {', '.join(kinds_of(study))}.")
     if sets is not None:
