@@ -144,7 +144,7 @@ def test_growth_holds_the_target_unless_something_else_is_said():
 
 def test_a_held_target_brings_the_settings_of_the_method_along():
     for name, cls in uotlab.METHODS.items():
-        own = dict(cls.held_target)
+        own = {k: v for k, v in cls.held_target.items() if k not in cls.model_fields or cls.model_fields[k].default != v}
         fields = {k: v for k, v in own.items() if k != "steps"}
         cls(**fields)  # each is a field, and a value that it takes
         if not own or not all(cls.relaxed):

@@ -82,7 +82,8 @@ def held_settings(cls: Any, params: Mapping[str, Any]) -> dict[str, Any]:
     penalty = make_model(cls, {k: v for k, v in params.items() if k != "steps"}).penalty_at(1.0)
     if not (math.isinf(penalty.rho2) and math.isfinite(penalty.rho1)):
         return {}
-    return {k: v for k, v in own.items() if k not in params}
+    fields = cls.model_fields
+    return {k: v for k, v in own.items() if k not in params and not (k in fields and fields[k].default == v)}
 
 
 def relaxes_both(cls: Any) -> bool:
