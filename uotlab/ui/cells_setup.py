@@ -65,7 +65,7 @@ def _advice(spec: RunSpec) -> None:
                 st.rerun()
     elif missing := _missing(spec):
         with st.container(border=True):
-            words = ", ".join(f"{k} {v:g}" for k, v in missing.items())
+            words = ", ".join(f"{k} {v:g}" if type(v) in (int, float) else f"{k} {v}" for k, v in missing.items())
             st.caption(f"With the target held, {cls.title} is known to settle with {words}.")
             if st.button("Take these settings", key="held_settings", icon=":material/tune:"):
                 state.replace(_settled(spec, spec.params))
