@@ -29,7 +29,7 @@ BAR = 20  #: axes of the bars begin here
 class LearnedImagesView(View):
     """One picture in red, green, blue and opacity a marginal, so that a live frame replaces its array; a row a class, bars at its end."""
 
-    title = "Images"
+    title = "Images by class"
     summary = (
         "Images of each marginal above their place in the barycenter, by class. Fainter is less accepted, a cross is let go; "
         "bars: mean acceptance."
