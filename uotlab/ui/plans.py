@@ -119,12 +119,13 @@ def _lost(event: Mapping[str, Any]) -> None:
 
 # ---- the picture -----------------------------------------------------------------------------------
 def _picture(at: Bench, spec: PlanSpec) -> None:
-    views = views_for(at, spec)
-    view = _choose(views)
-    at.want(view)
-    options = view_options(view, at.scene.arrays if at.scene is not None else {}, skip=("t",))
-    if view == PLAYED:
-        play(key="player")
+    controls = st.container()  # a place of its own: what is in it comes and goes, and the picture beneath it stays mounted
+    with controls:
+        view = _choose(views_for(at, spec))
+        at.want(view)
+        options = view_options(view, at.scene.arrays if at.scene is not None else {}, skip=("t",))
+        if view == PLAYED:
+            play(key="player")
     if at.source:
         live(at.source, view, options, key="live", height=560)
     st.caption(VIEWS[view].summary)
