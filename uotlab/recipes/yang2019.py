@@ -78,11 +78,11 @@ class Classes(Yang):
         "and a third panel shows the scaling that makes up for the imbalance."
     )
     look = (
-        "A quarter of the source lies above, but three quarters of the target do: still no arrow crosses between the classes. "
+        "A quarter of the source lies above, but three quarters of the target do: still hardly an arrow crosses between the classes. "
         "Both pay for the way, and the upper class keeps three times the share of the lower one: it is paler and larger."
     )
     topics = ("class shares", "growth")
-    run = RunSpec(method="ubgan", dataset="class-imbalance", params={"rho1": 0.3, "rho2": 0.3}, steps=3000)
+    run = RunSpec(method="ubgan", dataset="class-imbalance", params={"rho1": 0.2, "rho2": 0.2}, steps=2000)
     view = "map"
     order = 12
 
