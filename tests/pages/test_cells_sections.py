@@ -15,7 +15,10 @@ from uotlab.cells.embedding import embedding
 from uotlab.cells.fates import coupling, push
 from uotlab.cells.looking import Quality
 from uotlab.cells.perturbation import condition_arrays, effect
+from uotlab.cells.running import growth_settings
 from uotlab.engine.runner import engine
+from uotlab.engine.spec import RunSpec
+from uotlab.methods.base import METHODS
 from uotlab.ui import cells_setup
 from uotlab.ui.cells_branches import read_branches, rows_of
 from uotlab.ui.cells_groups import group_arrays
@@ -24,6 +27,7 @@ from uotlab.ui.cells_quality import quality_arrays, staying
 from uotlab.ui.cells_scene import SELECTED, SELECTED_TARGET, scene_of
 from uotlab.ui.cells_section import SECTIONS
 from uotlab.ui.cells_sections.growth import with_selected
+from uotlab.ui.cells_sections.out import said
 from uotlab.ui.cells_sections.perturbation import FLOOR, compared, shift_arrays, unseen
 from uotlab.ui.cells_sections.sweep import swept
 from uotlab.ui.later import Cancelled, Later, duration, later
@@ -247,3 +251,13 @@ def test_a_balanced_run_says_that_none_grows():
         return "none grows" in told(at) or "no growth" in told(at)
 
     wait_for(ready)
+
+
+def test_the_same_in_python_is_the_same_run():
+    """What `cells.run` would choose by itself for a held target is told, where the page's run is another one."""
+    spec = RunSpec(method="uotm", dataset="pancreas-simulated", params={"rho1": 0.95, "rho2": math.inf, "r1": 3.0}, steps=40)
+    told_all = said(spec)
+    assert told_all.params == spec.params | {"search": True, "map_steps": 2, "potential_share": 0.5}
+    assert told_all.steps == 40
+    assert growth_settings(METHODS["uotm"], told_all.params).items() >= told_all.params.items()
+    assert said(RunSpec(method="uotm", dataset="pancreas-simulated")).params["rho1"] == 10.0  # both sides relaxed, as the page has it

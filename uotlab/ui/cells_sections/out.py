@@ -17,7 +17,10 @@ from uotlab.cells import Outcome, analyse, cells_table, export, write_h5ad
 from uotlab.cells.fates import Branches, transition
 from uotlab.cells.genes import genes_of, scanpy_ranks
 from uotlab.cells.outcome import HIGH
+from uotlab.cells.running import growth_settings
+from uotlab.engine.spec import RunSpec
 from uotlab.errors import InputError
+from uotlab.methods.base import METHODS
 from uotlab.ui.cells_branches import branches
 from uotlab.ui.cells_long import long_work
 from uotlab.ui.cells_scene import Scene, analysed
@@ -131,21 +134,30 @@ def _csv(outcome: Outcome, percentile: float) -> bytes:
     return cells_table(outcome, percentile=percentile).to_csv().encode()
 
 
+def said(spec: RunSpec) -> RunSpec:
+    """The same run with all told that `cells.run` and the command would otherwise choose for a held target (`growth_settings`)."""
+    cls = METHODS[spec.method]
+    chosen = growth_settings(cls, spec.params).keys() - spec.params.keys() - {"steps"}
+    own = {name: cls.model_fields[name].default for name in sorted(chosen)}
+    return spec.model_copy(update={"params": {**spec.params, **own}, "steps": spec.steps or cls.default_steps})
+
+
 def _python(scene: Scene) -> str:
-    data = {k: v for k, v in scene.spec.data.items() if k != "seed"}
-    load = ", ".join([quoted(scene.spec.dataset), *([f"n={scene.spec.n}"] if scene.spec.n else []), *arguments(data)])
-    words = [*([f"steps={scene.spec.steps}"] if scene.spec.steps else []), f"seed={scene.spec.seed}", *arguments(scene.spec.params)]
+    spec = said(scene.spec)
+    data = {k: v for k, v in spec.data.items() if k != "seed"}
+    load = ", ".join([quoted(spec.dataset), *([f"n={spec.n}"] if spec.n else []), *arguments(data)])
+    words = [f"steps={spec.steps}", f"seed={spec.seed}", *arguments(spec.params)]
     genes = "cells.analyse(outcome)" if scene.study.has_genes else "None"
     return (
         ("import math\n\n" if "math.inf" in load + "".join(words) else "") + "from uotlab import cells\n\n"
         f"study = cells.load({load})\n"
-        f"outcome = cells.run(study, {quoted(scene.spec.method)}, {', '.join(words)})\n"
+        f"outcome = cells.run(study, {quoted(spec.method)}, {', '.join(words)})\n"
         f"cells.export(outcome, {quoted(_folder(scene))}, genes={genes})\n"
     )
 
 
 def _command(scene: Scene) -> str:
-    spec = scene.spec
+    spec = said(scene.spec)
     words: list[Any] = ["python", "-m", "uotlab", "cells", str(spec.dataset), "--run", spec.method, "--seed", str(spec.seed)]
     words += ["--n", str(spec.n)] if spec.n else []
     words += ["--steps", str(spec.steps)] if spec.steps else []
