@@ -1,0 +1,37 @@
+"""Every solver of plans and of barycenters on a CUDA device, against itself on the CPU. Skipped where there is none."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from uotlab import BARYCENTERS, SOLVERS, barycenter
+
+pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
+X, Y = (torch.from_numpy(np.random.default_rng(seed).normal(size=(40, 2)) + seed) for seed in (0, 1))
+GRID = torch.linspace(-6, 6, 81, dtype=torch.float64)
+TWO = torch.stack([torch.exp(-((GRID - m) ** 2) / 2) for m in (-2, 2)])
+
+
+@pytest.mark.parametrize("name", list(SOLVERS))
+def test_plans_are_those_of_the_cpu(name):
+    cls = SOLVERS[name]
+    solver = cls(**{k: 0.5 for k in ("rho1", "rho2") if k in cls.model_fields})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        here, there = solver.plan(X, Y), solver.plan(X.cuda(), Y.cuda())
+    assert there.value == pytest.approx(here.value, rel=1e-5)
+    for part in ("P", "f", "g"):
+        got = getattr(there, part)
+        assert isinstance(got, torch.Tensor), part
+        assert got.device.type == "cuda", f"{part} must be where the points are"
+    torch.testing.assert_close(torch.as_tensor(there.P).cpu(), torch.as_tensor(here.P), rtol=1e-3, atol=1e-5, check_dtype=False)
+
+
+@pytest.mark.parametrize("name", [name for name in BARYCENTERS if "densities" in BARYCENTERS[name].takes])
+def test_barycenters_are_those_of_the_cpu(name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        here, there = barycenter(name, TWO, (0.5, 0.5), GRID), barycenter(name, TWO.cuda(), (0.5, 0.5), GRID.cuda())
+    torch.testing.assert_close(torch.as_tensor(there.q).cpu(), torch.as_tensor(here.q), rtol=1e-4, atol=1e-7, check_dtype=False)
