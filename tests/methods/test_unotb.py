@@ -105,6 +105,15 @@ def test_marginals_three_to_five():
     assert not state.f.free
 
 
+def test_one_rho_for_all_is_the_rho_of_two_marginals_given_apart():
+    """So that the lab, which names two, does not take a run of the page of barycenters for another."""
+    cls = uotlab.METHODS["unotb"]
+    assert cls(rho=0.1) == cls(rho1=0.1, rho2=0.1)
+    assert cls(rho=0.1).rhos(3, 1.0) == [0.1, 0.1, 0.1]
+    assert cls(rho=0.1, rho3=0.4).rhos(4, 1.0) == [0.1, 0.1, 0.4, 0.1]
+    assert cls(divergence="chi2").psi(5).name == "chi2"
+
+
 @pytest.mark.parametrize("text", ["1", "a,b", "1,-1", "1,0", "1,nan", "1,2,3,4,5,6"])
 def test_bad_weights(text):
     with pytest.raises(uotlab.InputError, match="weights"):

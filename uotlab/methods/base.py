@@ -116,7 +116,7 @@ class Method(Settings, ABC):
     @model_validator(mode="before")
     @classmethod
     def _expand(cls, values: Any) -> Any:
-        """`tau`, `rho`, `divergence` stand for all relaxed sides; rho and tau of one side exclude each other."""
+        """`tau`, `rho`, `divergence` stand for both sides, where they are relaxed; rho and tau of one side exclude each other."""
         if not isinstance(values, dict):
             return values
         values, sides = dict(values), range(1, len(cls.relaxed) + 1)
@@ -127,7 +127,7 @@ class Method(Settings, ABC):
                     raise InputError(
                         f"{cls.name} keeps both marginals exactly, so {short} does not apply; leave it out or choose its unbalanced twin."
                     )
-                for side in sides:
+                for side in (1, 2):  # further marginals are as the second where nothing else is said
                     if cls.relaxed[side - 1]:
                         if f"{short}{side}" in values and values[f"{short}{side}"] != given:
                             raise InputError(f"Give {short} or {short}{side}, not both.")
