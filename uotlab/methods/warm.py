@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from uotlab.methods.base import Method, State
-from uotlab.nets.training import adam, set_lr
+from uotlab.nets.training import adam, hand_over, set_lr
 from uotlab.plans.sinkhorn import sinkhorn
 
 POINTS = 1000  #: points a side of the plan
@@ -81,8 +81,7 @@ def teach(pupil: Pupil, z: Tensor, answer: Tensor, steps: int, state: State) -> 
         set_lr(optimiser, LR * (1 - k / steps))
         rows = torch.randint(len(z), (min(BATCH, len(z)),), generator=state.rng).to(z.device)
         loss = (pupil.answer(z[rows]) - answer[rows]).square().mean() / size
-        for p, grad in zip(params, torch.autograd.grad(loss, params, allow_unused=True), strict=True):
-            p.grad = grad
+        hand_over(params, torch.autograd.grad(loss, params, allow_unused=True))
         optimiser.step()
         if hasattr(pupil.net, "clamp_"):
             pupil.net.clamp_()  # type: ignore[operator]

@@ -1,6 +1,7 @@
 """What every method needs to train nets: an optimiser without Python loops, and an exponential moving average."""
 
 import copy
+from collections.abc import Sequence
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
@@ -37,9 +38,13 @@ def descend(loss: Tensor, net: nn.Module, optimiser: torch.optim.Optimizer, *, c
 def set_grads(loss: Tensor, net: nn.Module, *, keep_graph: bool = False) -> None:
     """The gradients of `net` alone, for players who move at the same time."""
     params = parameters_of(net)
-    grads = torch.autograd.grad(loss, params, retain_graph=keep_graph)
+    hand_over(params, torch.autograd.grad(loss, params, retain_graph=keep_graph))
+
+
+def hand_over(params: Sequence[Tensor], grads: Sequence[Tensor | None]) -> None:
+    """Give parameters their gradients, laid out in memory as they are: fused Adam reads both in the order of memory, whatever their strides."""
     for p, grad in zip(params, grads, strict=True):
-        p.grad = grad
+        p.grad = None if grad is None else grad.contiguous()
 
 
 def decayed(lr: float, step: int, half: int) -> float:
