@@ -60,22 +60,22 @@ class ICNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """f at standardised points, (n, d) -> (n,)."""
-        h = self.A[0](x)
-        z = (h if self.first == "square" else convex(h, self.activation)).square()
-        for A, W in zip(list(self.A)[1:], self.W, strict=True):
-            z = convex(torch.addmm(A(x), z, W.T), self.activation)
+        first, *later = self._affine(x, self._thin())
+        z = (first if self.first == "square" else convex(first, self.activation)).square()
+        for own, W in zip(later, self.W, strict=True):
+            z = convex(torch.addmm(own, z, W.T), self.activation)
         f = z @ self.w + x @ self.a
         return f if self.L is None else f + (x @ self.L.T).square().sum(1) / 2
 
     def gradient(self, x: Tensor) -> Tensor:
         """∇f at standardised points, (n, d) -> (n, d), by the chain rule from the last layer to the first."""
-        slopes = self._slopes(x)
+        thin = self._thin()
+        slopes = self._slopes(x, thin)
         back: Tensor = self.w
-        out = self.a if self.L is None else self.a + x @ self.L.T @ self.L
-        layers: list[Any] = list(self.A)
-        for k in reversed(range(len(layers))):
+        out = self.a if self.L is None else self.a + x @ (self.L.T @ self.L)
+        for k in reversed(range(len(slopes))):
             back = back * slopes[k]  # (n, width)
-            out = out + back @ layers[k].weight
+            out = out + F.linear(back, thin[k])
             if k:
                 back = back @ self.W[k - 1]
         return out
@@ -84,14 +84,25 @@ class ICNN(nn.Module):
         """T(x) in the data's own units, (n, d) -> (n, d)."""
         return self.standard.centre + self.standard.spread * self.gradient(self.standard(x))
 
-    def _slopes(self, x: Tensor) -> list[Tensor]:
+    def _thin(self) -> list[Tensor]:
+        """The weights of each A transposed in memory, (d, width). With so few rows in them, products that have the points as
+        their long side, those of gradients included, take a sixth of the time that the other order takes."""
+        layers: list[Any] = list(self.A)
+        return [A.weight.t().contiguous() for A in layers]
+
+    def _affine(self, x: Tensor, thin: list[Tensor]) -> list[Tensor]:
+        """A_k x + b_k of every layer, (n, width) each."""
+        layers: list[Any] = list(self.A)
+        return [torch.addmm(A.bias, x, weight) for A, weight in zip(layers, thin, strict=True)]
+
+    def _slopes(self, x: Tensor, thin: list[Tensor]) -> list[Tensor]:
         """The slope dz/dh of every layer, (n, width) each."""
-        h = self.A[0](x)
+        h, *later = self._affine(x, thin)
         z, slope = (h, None) if self.first == "square" else (convex(h, self.activation), slope_of(h, self.activation))
         slopes = [2 * z if slope is None else 2 * z * slope]
         z = z.square()
-        for A, W in zip(list(self.A)[1:], self.W, strict=True):
-            h = torch.addmm(A(x), z, W.T)
+        for own, W in zip(later, self.W, strict=True):
+            h = torch.addmm(own, z, W.T)
             slopes.append(slope_of(h, self.activation))
             if len(slopes) < len(self.A):  # nobody asks for the last z
                 z = convex(h, self.activation)

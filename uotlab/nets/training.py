@@ -42,7 +42,7 @@ def set_grads(loss: Tensor, net: nn.Module, *, keep_graph: bool = False) -> None
 
 
 def hand_over(params: Sequence[Tensor], grads: Sequence[Tensor | None]) -> None:
-    """Give parameters their gradients, laid out in memory as they are: fused Adam reads both in the order of memory, whatever their strides."""
+    """Give parameters their gradients, laid out in memory as they are: fused Adam reads both in that order, whatever their strides."""
     for p, grad in zip(params, grads, strict=True):
         p.grad = None if grad is None else grad.contiguous()
 
