@@ -65,3 +65,25 @@ def test_streams_a_sweep_that_is_cancelled_and_the_report(page, server):
     text = download.value.path().read_text(encoding="utf-8")
     assert "<h2>Settings</h2>" in text
     assert download.value.suggested_filename == "dentate-gyrus-uotm.html"
+
+
+@pytest.mark.timeout(400)
+def test_a_section_is_left_behind_with_all_that_refreshes_in_it(page, server):
+    """The sweep's part looks every second, and was drawn in a run of the whole page: Streamlit goes on running it."""
+    trained(page, server)
+    section(page, "τ sweep")
+    page.locator(".st-key-csweep_start button").click()
+    page.locator(".st-key-csweep_cancel button").wait_for(timeout=60_000)
+    for back in (False, True):
+        page.locator(".st-key-open_cells button").click()
+        page.get_by_text("Your own cells", exact=True).wait_for(state="detached" if back else "visible")
+    page.locator(".st-key-csweep-row").wait_for(timeout=120_000)
+    section(page, "Perturbation")
+    page.get_by_text("A balanced and an unbalanced method").wait_for()
+    for _ in range(5):  # some looks of the sweep's
+        page.wait_for_timeout(1000)
+        assert not page.locator(".st-key-csweep_cancel, .st-key-csweep-row, .st-key-live-cells-sweep").count()
+        assert page.get_by_text("This run, on cells it has not seen").count() == 1
+    section(page, "τ sweep")
+    page.locator(".st-key-csweep-row").wait_for()
+    page.locator(".st-key-csweep_cancel button").click()

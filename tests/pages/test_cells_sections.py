@@ -2,11 +2,13 @@
 
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+import streamlit as st
 
 from tests.cells.test_published import perturbed
 from tests.pages.test_cells import opened, told, trained, wait_for  # noqa: F401 - trained is a fixture
@@ -23,6 +25,7 @@ from uotlab.ui import cells_setup
 from uotlab.ui.cells_branches import read_branches, rows_of
 from uotlab.ui.cells_groups import group_arrays
 from uotlab.ui.cells_moving import Moving, Received
+from uotlab.ui.cells_part import part, place
 from uotlab.ui.cells_quality import quality_arrays, staying
 from uotlab.ui.cells_scene import SELECTED, SELECTED_TARGET, scene_of
 from uotlab.ui.cells_section import SECTIONS
@@ -52,6 +55,26 @@ class Impatient(Later):
 def test_sections_are_files_with_titles():
     assert {"cells", "growth", "fates", "genes", "perturbation", "sweep", "training", "out"} <= set(SECTIONS)
     assert len({SECTIONS[name].title for name in SECTIONS}) == len(SECTIONS)
+
+
+def test_a_part_draws_only_while_its_section_is_shown(monkeypatch):
+    """Streamlit may run it again after another section was chosen."""
+    parts, drawn = [], []
+    monkeypatch.setattr(st, "session_state", {})
+    monkeypatch.setattr(st, "container", lambda key: nullcontext(key))
+    monkeypatch.setattr(st, "fragment", lambda draw, run_every=None: parts.append(draw) or draw)
+    for name in ("one", "two"):
+        with place(name, ("one", "two")) as where:
+            assert where == f"section-{name}"
+            part(lambda name=name: drawn.append(name), 1.0)
+    assert drawn == ["one", "two"]
+    for again in parts:
+        again()
+    assert drawn == ["one", "two", "two"]
+    place("", ("one", "two"))
+    for again in parts:
+        again()
+    assert drawn == ["one", "two", "two"]
 
 
 @pytest.mark.slow

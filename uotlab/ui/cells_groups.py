@@ -10,6 +10,7 @@ from uotlab.cells.embedding import Embedding, embedding, kinds_of, pending
 from uotlab.cells.fates import pull, push
 from uotlab.cells.growth import groups
 from uotlab.errors import InputError
+from uotlab.ui.cells_part import part
 from uotlab.ui.cells_pictures import still
 from uotlab.ui.cells_scene import Scene, follows
 from uotlab.ui.cells_source import TITLES
@@ -42,7 +43,7 @@ def wait_for_map(study: Study) -> None:
     if made.error:
         st.error(plain(made.error), icon=":material/error:")
     elif not made.ready:
-        st.fragment(_waiting, run_every=LOOK_SECONDS)(study, made.kind)
+        part(lambda: _waiting(study, made.kind), LOOK_SECONDS)
 
 
 def _waiting(study: Study, kind: str) -> None:

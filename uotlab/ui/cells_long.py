@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from uotlab.ui.cells_part import part
 from uotlab.ui.cells_scene import Scene
 from uotlab.ui.later import LOOK_SECONDS, Later, forget, known, later, shown
 
@@ -51,4 +52,4 @@ def long_work(
         if result is not None:
             draw(result)
 
-    st.fragment(look, run_every=LOOK_SECONDS if busy else None)()
+    part(look, LOOK_SECONDS if busy else None)

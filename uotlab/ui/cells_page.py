@@ -1,5 +1,7 @@
 """The page of cells below its side panel: buttons, what there is to say, and one section of pictures and tables at a time."""
 
+from functools import partial
+
 import streamlit as st
 
 from uotlab.data.base import DATASETS
@@ -8,6 +10,7 @@ from uotlab.engine.spec import RunSpec
 from uotlab.errors import InputError
 from uotlab.methods.base import METHODS
 from uotlab.ui import cells_file, cells_setup
+from uotlab.ui.cells_part import part, place
 from uotlab.ui.cells_scene import Scene, scene_of
 from uotlab.ui.cells_section import SECTIONS
 from uotlab.ui.controls import controls, current_job, forget, undo_reset
@@ -34,26 +37,31 @@ def show() -> None:
     """Everything that follows a running job."""
     job, spec = current_job(), cells_setup.current()
     if cells_file.opening(spec):
-        cells_file.loader(spec)
+        with st.container(key="cells-top"):
+            cells_file.loader(spec)
+        place("", SECTIONS)
         return
     shown = job.spec if job is not None else spec
-    with st.container(horizontal=True, key="cells-head", vertical_alignment="center", horizontal_alignment="distribute"):
-        st.markdown(f"#### {DATASETS[shown.dataset or ''].title} with {METHODS[shown.method].title}", width="content")
-        share(spec)
-    controls(job, spec)
-    undo_reset()
-    say(job, spec)
-    try:
-        scene = scene_of(job, shown)
-    except InputError as error:
-        st.error(plain(error), icon=":material/error:")
-        return
-    _who(scene)
-    _keep()
-    section = SECTIONS[_section()]()
-    if not section.live and job is not None and job.state in UNDER_WAY:
-        st.fragment(_under_way, run_every=LOOK_SECONDS)(job, job.state)
-    section.show(scene)
+    with st.container(key="cells-top"):  # one element, however much it says: the places of the sections stay where they are
+        with st.container(horizontal=True, key="cells-head", vertical_alignment="center", horizontal_alignment="distribute"):
+            st.markdown(f"#### {DATASETS[shown.dataset or ''].title} with {METHODS[shown.method].title}", width="content")
+            share(spec)
+        controls(job, spec)
+        undo_reset()
+        say(job, spec)
+        try:
+            scene = scene_of(job, shown)
+        except InputError as error:
+            st.error(plain(error), icon=":material/error:")
+            return
+        _who(scene)
+        _keep()
+        name = _section()
+    section = SECTIONS[name]()
+    with place(name, SECTIONS):
+        if not section.live and job is not None and job.state in UNDER_WAY:
+            part(partial(_under_way, job, job.state), LOOK_SECONDS)
+        section.show(scene)
     for note in scene.study.notes:
         st.caption(plain(note))
 

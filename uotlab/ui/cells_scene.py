@@ -15,6 +15,7 @@ from uotlab.engine.fitted import Fitted
 from uotlab.engine.job import Job
 from uotlab.engine.runner import engine
 from uotlab.engine.spec import RunSpec
+from uotlab.ui.cells_part import part
 from uotlab.ui.cells_setup import study
 from uotlab.ui.config import data_key
 from uotlab.ui.later import LOOK_SECONDS, Later, Progress, known, later, shown
@@ -156,4 +157,4 @@ def analysed(
             st.rerun()  # all is there: the page need not look again
         draw(scene, outcome, found)
 
-    st.fragment(section, run_every=LOOK_SECONDS if busy else None)()
+    part(section, LOOK_SECONDS if busy else None)
