@@ -10,8 +10,10 @@ from tests.cells import files
 from uotlab import cells
 from uotlab.cells import kept as kept_module
 from uotlab.cells import reading
-from uotlab.cells.files import store_upload
+from uotlab.cells.files import store_upload, title_of
+from uotlab.cells.gmt import SPECIES, symbols
 from uotlab.cells.looking import look, quality
+from uotlab.cells.values import species_of
 from uotlab.errors import InputError
 
 FORMATS = {
@@ -151,6 +153,17 @@ def test_uploads_keep_their_endings_and_their_folder(tmp_path, store):
     assert path == store_upload({"../../my cells.h5ad": content})
     assert path.is_relative_to(store)
     folder = store_upload({f.name: f.read_bytes() for f in files.tenx_folder(tmp_path).iterdir()})
+    assert (title_of(path), title_of(folder), title_of(tmp_path)) == (path.name, "barcodes.tsv.gz and 2 more", tmp_path.name)
     assert cells.read(folder).shape == (60, 12)
     with pytest.raises(InputError, match="empty"):
         store_upload({"a.h5ad": b""})
+
+
+def test_a_species_is_that_of_symbols_that_are_known():
+    for species in SPECIES:
+        known = list(symbols(species)[::40])
+        assert species_of(known) == species
+        assert species_of([*known, *(f"Gene{i}" for i in range(2 * len(known)))]) == species  # many genes have no known function
+        assert species_of([*known, *(f"Gene{i}" for i in range(9 * len(known)))]) == ""
+    for made_up in ([], [f"Gene{i}" for i in range(2000)], [f"GENE{i}" for i in range(50)], ["ENSMUSG00000000001", "ENSMUSG00000000028"]):
+        assert species_of(made_up) == ""

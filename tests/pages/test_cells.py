@@ -12,8 +12,9 @@ from streamlit.testing.v1 import AppTest
 from uotlab.cells.files import store_upload
 from uotlab.engine.runner import engine
 from uotlab.engine.spec import RunSpec
+from uotlab.methods.base import METHODS
 from uotlab.paths import ROOT
-from uotlab.ui import cells_setup
+from uotlab.ui import cells_setup, state
 from uotlab.ui.cells_scene import SELECTED, scene_of
 from uotlab.ui.cells_source import CellsPicture, Colouring
 
@@ -64,6 +65,21 @@ def test_opens_with_the_shipped_cells_and_the_target_held():
     assert first(at, "data") == "dentate-gyrus"
     assert first(at, "p.rho2") == "inf"
     assert any("73 cells of age_days 12 to 127 of 35" in c.value.replace("\\", "") for c in at.caption)
+
+
+def test_what_a_method_asks_for_with_a_held_target_is_offered_and_taken():
+    for name, cls in METHODS.items():
+        own = {k: v for k, v in cls.held_target.items() if k not in cls.model_fields or cls.model_fields[k].default != v}
+        if not own or not all(cls.relaxed):
+            continue
+        at = opened(method=name, data="dentate-gyrus", **{"p.rho1": "0.95", "p.rho2": "inf"})
+        assert not at.exception
+        at.button(key="held_settings").click().run()
+        assert not at.exception
+        spec, _ = state.from_query({key: first(at, key) for key in at.query_params})
+        assert spec.params.items() >= {k: v for k, v in own.items() if k != "steps"}.items(), name
+        assert (spec.steps or cls.default_steps) == own.get("steps", cls.default_steps)
+        assert not any(b.key == "held_settings" for b in at.button)
 
 
 def test_infinity_comes_back_from_json_as_a_number():
@@ -158,6 +174,7 @@ def test_a_persons_own_file_from_a_path_to_the_picture():
     assert first(at, "data") == "cells-study"
     assert not at.exception
     assert any("30 cells of day d1 to 30 of d2" in c.value for c in at.caption)
+    assert any("mine.h5ad with" in m.value.replace("\\", "") for m in at.markdown)
 
 
 @pytest.mark.parametrize(

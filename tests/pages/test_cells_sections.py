@@ -30,7 +30,7 @@ from uotlab.ui.cells_quality import quality_arrays, staying
 from uotlab.ui.cells_scene import SELECTED, SELECTED_TARGET, scene_of
 from uotlab.ui.cells_section import SECTIONS
 from uotlab.ui.cells_sections.growth import with_selected
-from uotlab.ui.cells_sections.out import said
+from uotlab.ui.cells_sections.out import _python, said
 from uotlab.ui.cells_sections.perturbation import FLOOR, compared, shift_arrays, unseen
 from uotlab.ui.cells_sections.sweep import swept
 from uotlab.ui.later import Cancelled, Later, duration, later
@@ -278,9 +278,24 @@ def test_a_balanced_run_says_that_none_grows():
 
 def test_the_same_in_python_is_the_same_run():
     """What `cells.run` would choose by itself for a held target is told, where the page's run is another one."""
-    spec = RunSpec(method="uotm", dataset="pancreas-simulated", params={"rho1": 0.95, "rho2": math.inf, "r1": 3.0}, steps=40)
-    told_all = said(spec)
-    assert told_all.params == spec.params | {"search": True, "map_steps": 2, "potential_share": 0.5}
-    assert told_all.steps == 40
-    assert growth_settings(METHODS["uotm"], told_all.params).items() >= told_all.params.items()
+    for name, cls in METHODS.items():
+        own = {k: cls.model_fields[k].default for k in cls.held_target if k != "steps"}
+        if not own or not all(cls.relaxed):
+            continue
+        spec = RunSpec(method=name, dataset="pancreas-simulated", params={"rho1": 0.95, "rho2": math.inf}, steps=40)
+        told_all = said(spec)
+        assert told_all.params == spec.params | own, name
+        assert told_all.steps == 40
+        assert growth_settings(cls, told_all.params).items() >= told_all.params.items()
+    kept = RunSpec(method="uotm", dataset="pancreas-simulated", params={"rho1": 0.95, "rho2": math.inf, "r1": 3.0}, steps=40)
+    assert said(kept) == kept
     assert said(RunSpec(method="uotm", dataset="pancreas-simulated")).params["rho1"] == 10.0  # both sides relaxed, as the page has it
+
+
+def test_the_same_in_python_draws_the_same_cells():
+    spec = RunSpec(method="uotm", dataset="zebrafish-simulated", n=50, data={"seed": 3, "pcs": 5}, steps=4)
+    code = _python(scene_of(None, spec))
+    assert "seed=3, pcs=5)" in code
+    names = {}
+    exec(compile(code[: code.index("outcome =")], "the page", "exec"), names)
+    assert np.array_equal(names["study"].points, scene_of(None, spec).study.points)

@@ -1,6 +1,7 @@
 """From a file to a Study, once: the preparation is kept in the store by the hash of the content and the settings."""
 
 import hashlib
+import re
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ from uotlab.data.files import UPLOAD_LIMIT
 from uotlab.errors import InputError, short
 from uotlab.paths import store_dir
 
+HASH = re.compile(r"[0-9a-f]{64}")
+
 
 def prepared_file(path: Path, how: Preparation, progress: Progress, about: About | None, reading: Mapping[str, Any]) -> Study:
     """The Study of a file or folder; from the store where the same was asked before.
@@ -37,7 +40,7 @@ def prepared_file(path: Path, how: Preparation, progress: Progress, about: About
         return replace(found, origin=origin_of(key))
     progress("Reading", 0.01)
     adata = read(path, layer=how.layer, **reading)
-    study = keep_prepared(adata, how.model_copy(update={"layer": ""}), progress, about or About(short(path.name)), key)
+    study = keep_prepared(adata, how.model_copy(update={"layer": ""}), progress, about or About(short(title_of(path))), key)
     return replace(study, origin=origin_of(key))
 
 
@@ -89,6 +92,14 @@ def _digest_of_table(obs: Any) -> str:
         path = Path(obs).expanduser()
         return file_digest(path) if path.is_file() else ""
     return hashlib.sha256(obs.to_csv().encode()).hexdigest()
+
+
+def title_of(path: Path) -> str:
+    """The name of a file or folder; of an uploaded folder, which is named by a hash, the names of its files."""
+    if not path.is_dir() or not HASH.fullmatch(path.name):
+        return path.name
+    first, *more = sorted(file.name for file in path.iterdir())
+    return f"{first} and {len(more)} more" if more else first
 
 
 # ---- uploads ----------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ class Look:
         columns: obs columns, each with its values and how many cells have them, in order; empty for numbers and names of cells.
         times, types: columns that may hold the time or condition, and the cell type; the likeliest first.
         layers, spaces: names of layers ("raw" too) and of obsm, with the columns of each.
-        species: as the spelling of the symbols says.
+        species: whose symbols the genes' names are; empty where they are no species' that is known.
         warnings: sentences.
     """
 

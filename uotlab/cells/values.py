@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from uotlab.cells.gmt import SPECIES, symbols
+
 Values = Literal["counts", "normalised", "log", "scaled"]
 TIME = re.compile(r"time|day|hour|(?<![a-z])age|stage|hpf|dpf|week|date|point", re.IGNORECASE)
 CONDITION = re.compile(r"condition|treat|drug|perturb|stim|dose|group|compound", re.IGNORECASE)
@@ -15,6 +17,7 @@ NUMBER = re.compile(r"^\s*[A-Za-z]{0,4}[ _]?(?P<number>\d+(?:\.\d+)?)\s*(?P<unit
 MOST_TIMES, MOST_TYPES = 60, 200
 LOOKED = 2000  #: cells whose values are looked at
 LARGEST_LOG = 30.0  #: a logarithm of an expression is never so large
+LEAST_KNOWN = 0.2  #: share of the names that must be symbols of the species; of a whole transcriptome about .5 are
 
 
 def as_text(column: Any) -> np.ndarray:
@@ -106,12 +109,8 @@ def kind_of_values(matrix: Any) -> Values:
 
 
 def species_of(genes: Iterable[str]) -> str:
-    """The species most of whose symbols these are in spelling: Sox2 mouse, SOX2 human, sox2 zebrafish; "" where it is not clear."""
-    names = [g for g in list(genes)[:3000] if re.fullmatch(r"[A-Za-z][A-Za-z0-9.:-]{2,}", g) and not re.match(r"ENS|LOC|Gm\d", g)]
-    kinds = {
-        "human": sum(g == g.upper() for g in names),
-        "mouse": sum(g[0].isupper() and g[1:] == g[1:].lower() for g in names),
-        "zebrafish": sum(g == g.lower() for g in names),
-    }
-    best = max(kinds, key=kinds.__getitem__)
-    return best if names and kinds[best] > 0.7 * len(names) else ""
+    """The species whose symbols most of these names are, as its Gene Ontology sets write them (Sox2, SOX2, sox2); "" where few are."""
+    names = {str(g) for g in genes}
+    known = {species: len(names.intersection(symbols(species))) for species in SPECIES}
+    best = max(known, key=known.__getitem__)
+    return best if known[best] >= max(LEAST_KNOWN * len(names), 1) else ""

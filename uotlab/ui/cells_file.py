@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from uotlab.cells.files import store_upload
+from uotlab.cells.files import store_upload, title_of
 from uotlab.cells.looking import Look, look
 from uotlab.cells.preparation import prepare
 from uotlab.data.files import UPLOAD_LIMIT
@@ -53,7 +53,7 @@ def loader(spec: RunSpec) -> None:
     except InputError as error:
         st.error(plain(error), icon=":material/error:")
         return
-    st.success(f"{plain(path.name)}: {found.cells:,} cells, {found.genes:,} genes, {_values(found)}.", icon=":material/check_circle:")
+    st.success(f"{plain(title_of(path))}: {found.cells:,} cells, {found.genes:,} genes, {_values(found)}.", icon=":material/check_circle:")
     for sentence in found.warnings:
         st.warning(plain(sentence), icon=":material/warning:")
     if not found.times:

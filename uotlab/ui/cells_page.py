@@ -42,17 +42,17 @@ def show() -> None:
         place("", SECTIONS)
         return
     shown = job.spec if job is not None else spec
+    scene, wrong = _scene(job, shown)
     with st.container(key="cells-top"):  # one element, however much it says: the places of the sections stay where they are
+        title = DATASETS[shown.dataset or ""].title if scene is None else plain(scene.study.title)
         with st.container(horizontal=True, key="cells-head", vertical_alignment="center", horizontal_alignment="distribute"):
-            st.markdown(f"#### {DATASETS[shown.dataset or ''].title} with {METHODS[shown.method].title}", width="content")
+            st.markdown(f"#### {title} with {METHODS[shown.method].title}", width="content")
             share(spec)
         controls(job, spec)
         undo_reset()
         say(job, spec)
-        try:
-            scene = scene_of(job, shown)
-        except InputError as error:
-            st.error(plain(error), icon=":material/error:")
+        if scene is None:
+            st.error(plain(wrong), icon=":material/error:")
             return
         _who(scene)
         _keep()
@@ -64,6 +64,14 @@ def show() -> None:
         section.show(scene)
     for note in scene.study.notes:
         st.caption(plain(note))
+
+
+def _scene(job: Job | None, spec: RunSpec) -> tuple[Scene | None, str]:
+    """The scene, or why there is none."""
+    try:
+        return scene_of(job, spec), ""
+    except InputError as error:
+        return None, str(error)
 
 
 def _who(scene: Scene) -> None:

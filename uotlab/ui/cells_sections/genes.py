@@ -25,6 +25,8 @@ from uotlab.ui.plain import plain
 GROWING, SELECTED = "Growing cells", "Selected cells"
 TESTS = {"mhg": "Minimum hypergeometric", "prerank": "Pre-ranked (GSEA)", "over-representation": "Over-representation"}
 METHODS = {"t-test_overestim_var": "t-test (cautious variance)", "wilcoxon": "Wilcoxon"}
+UNKNOWN = "none: the species is not known"
+OF = "genes_species_of"  #: the data that the species was chosen for
 DOTS = 12  #: genes of the dot plot
 GMT_LIMIT = 20  #: MB
 
@@ -68,9 +70,9 @@ def _choices(scene: Scene) -> tuple[Any, ...]:
 def _sets(scene: Scene) -> Mapping[str, Sequence[str]] | None:
     """A person's own GMT, or the shipped ones of a species; None leaves it to the study's species."""
     with st.popover("Gene sets", icon=":material/category:"):
-        names = list(SPECIES)
-        first = scene.study.species if scene.study.species in names else names[0]
-        state.start_with("genes_species", first)
+        names = [*([] if scene.study.species in SPECIES else [UNKNOWN]), *SPECIES]
+        if st.session_state.get("genes_species") not in names or st.session_state.get(OF) != scene.data:
+            st.session_state["genes_species"], st.session_state[OF] = scene.study.species or UNKNOWN, scene.data
         species = st.selectbox(
             "Gene Ontology, biological processes", names, key="genes_species", help="As shipped: January 2019, 10 to 500 genes"
         )
@@ -82,7 +84,7 @@ def _sets(scene: Scene) -> Mapping[str, Sequence[str]] | None:
                 return own
             except InputError as error:
                 st.error(plain(error))
-    return None if species == scene.study.species else shipped(species)
+    return None if species in (scene.study.species, UNKNOWN) else shipped(species)
 
 
 @dataclass(frozen=True)

@@ -144,8 +144,7 @@ def said(spec: RunSpec) -> RunSpec:
 
 def _python(scene: Scene) -> str:
     spec = said(scene.spec)
-    data = {k: v for k, v in spec.data.items() if k != "seed"}
-    load = ", ".join([quoted(spec.dataset), *([f"n={spec.n}"] if spec.n else []), *arguments(data)])
+    load = ", ".join([quoted(spec.dataset), *([f"n={spec.n}"] if spec.n else []), *arguments(spec.data)])
     words = [f"steps={spec.steps}", f"seed={spec.seed}", *arguments(spec.params)]
     genes = "cells.analyse(outcome)" if scene.study.has_genes else "None"
     return (
