@@ -118,7 +118,7 @@ def _frame(adata: Any, passed: Passed) -> Any:
     obsm = {k: np.asarray(v)[passed.rows] for k, v in adata.obsm.items() if hasattr(v, "shape") and len(v.shape) == 2}
     uns = {k: v for k, v in adata.uns.items() if str(k).endswith("_colors")}
     obs, var = adata.obs.iloc[passed.rows].copy(), adata.var.iloc[passed.genes].copy()
-    return anndata.AnnData(None, obs, var, uns, obsm)
+    return anndata.AnnData(None, obs, var, uns, obsm=obsm)
 
 
 def _tell(work: Work, passed: Passed, genes: int, kind: str) -> None:

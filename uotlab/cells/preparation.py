@@ -169,7 +169,7 @@ def _part(adata: Any, rows: np.ndarray, how: Preparation) -> Any:
     uns = {k: v for k, v in adata.uns.items() if str(k).endswith("_colors")}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # names are made unique later, with a note
-        return anndata.AnnData(X, adata.obs.iloc[rows].copy(), var.copy(), uns, obsm)
+        return anndata.AnnData(X, adata.obs.iloc[rows].copy(), var.copy(), uns, obsm=obsm)
 
 
 def _filter(work: Work, kind: str) -> None:

@@ -136,7 +136,7 @@ def _read_h5ad(file: Any, path: Path, name: str, layer: str) -> Any:
                 obsm[key] = value.astype(np.float32)
     uns = {k: anndata.io.read_elem(file[f"uns/{k}"]) for k in file.get("uns", {}) if k.endswith("_colors")}
     X, stays = _matrix(file, place, name)
-    adata = anndata.AnnData(X, anndata.io.read_elem(file["obs"]), anndata.io.read_elem(file[var]), uns, obsm)
+    adata = anndata.AnnData(X, anndata.io.read_elem(file["obs"]), anndata.io.read_elem(file[var]), uns, obsm=obsm)
     if not stays:
         file.close()
     return adata
