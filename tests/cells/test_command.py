@@ -82,7 +82,10 @@ def test_a_sweep_and_perturbations(tmp_path, capsys):
     assert main([*quick, "--sweep", "0.5,inf", "--seeds", "0,1", "--set", "eps=0.1"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [row["rho"] for row in found] == [0.5, "Infinity"]
-    assert len((out / "runs.csv").read_text().splitlines()) == 5
+    runs = (out / "runs.csv").read_text().splitlines()
+    assert len(runs) == 5
+    assert runs[0].startswith("method,tau,rho,seed,")
+    assert runs[4].startswith("sinkhorn,1,inf,1,")
     words = ["--perturb", "--run", "otm,uotm", "--steps", "2", "--set", "batch_size=16"]
     assert main([*quick, *words]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -9,7 +9,7 @@ from uotlab import cells
 from uotlab.cells.fates import accuracy
 from uotlab.cells.growth import recovery
 from uotlab.cells.running import run
-from uotlab.cells.sweeping import MEASURES, RHOS, Row, frame, jaccard, subsample, sweep_arrays, tau_sweep
+from uotlab.cells.sweeping import MEASURES, RHOS, TAUS, Row, frame, jaccard, subsample, sweep_arrays, tau_of, tau_sweep
 from uotlab.errors import InputError
 from uotlab.views.base import VIEWS
 
@@ -37,7 +37,14 @@ def test_rows_come_one_by_one_and_are_what_the_analyses_say(study):
     assert table["terms"].isna().all()
     arrays = sweep_arrays(table)
     assert len(arrays["names/cells-sweep/measure"]) == len(MEASURES) - 1
-    assert VIEWS["cells-sweep"]().figure(arrays)
+    np.testing.assert_allclose(table[["tau", "rho"]], [[0.8, 0.2], [0.95, 0.95]])
+    figure = VIEWS["cells-sweep"]().figure(arrays)
+    assert not figure.layout.shapes
+    assert list(figure.layout.xaxis.ticktext) == ["0.8", "0.95"]
+    assert list(figure.data[0].text) == ["τ 0.8, ρ 0.2", "τ 0.95, ρ 0.95"]
+    marked = VIEWS["cells-sweep"]().figure(sweep_arrays(table, 0.95))
+    assert [shape.x0 for shape in marked.layout.shapes] == pytest.approx([math.log10(0.95)] * (len(MEASURES) - 1))
+    assert not VIEWS["cells-sweep"]().figure(sweep_arrays(table, 5.0)).layout.shapes
 
 
 def test_terms_and_learned_methods(study):
@@ -63,6 +70,7 @@ def test_what_seeds_share_is_compared_on_common_cells():
 
 def test_the_default_values_are_those_of_tau():
     assert RHOS[3] == pytest.approx(0.95)
+    assert [tau_of(rho) for rho in (*RHOS, math.inf)] == [*TAUS, 1]
 
 
 def test_bad_input(study):

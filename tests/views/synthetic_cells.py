@@ -127,6 +127,8 @@ def cells_sweep(methods: int = 2, values: int = 4, measures: int = 5) -> dict[st
     value = f(rng.random((measures, methods * values)))
     return {
         "cells-sweep/rho": f(np.tile(rho, methods)),
+        "cells-sweep/tau": f(np.tile(1 / (1 + 0.05 / rho), methods)),
+        "cells-sweep/own": f([10.0, 10 / 10.05]),
         "cells-sweep/curve": np.repeat(np.arange(methods), values).astype(np.int32),
         "cells-sweep/value": value,
         "cells-sweep/spread": value * np.float32(0.1),

@@ -23,7 +23,7 @@ from uotlab.cells.study import Study
 from uotlab.engine.loop import NotFinite
 from uotlab.errors import InputError
 from uotlab.methods.base import METHODS
-from uotlab.penalty import EPS, rho_from_tau
+from uotlab.penalty import EPS, rho_from_tau, tau_from_rho
 from uotlab.plans.solver import SOLVERS
 from uotlab.views.base import Arrays
 
@@ -154,7 +154,8 @@ def jaccard(a: frozenset[Any], b: frozenset[Any]) -> float:
 def frame(rows: Sequence[Row]) -> Any:
     """One line for every method and rho: means over seeds, their standard deviations, and what pairs of seeds share.
 
-    Columns: method, rho, seeds, and for each of MEASURES its mean and `<name>_sd`. Pairs are compared on the cells that both saw.
+    Columns: method, tau (Sinkhorn's at eps = .05, as in TAUS), rho, seeds, and for each of MEASURES its mean and `<name>_sd`. Pairs are
+    compared on the cells that both saw.
     """
     import pandas as pd
 
@@ -166,7 +167,7 @@ def frame(rows: Sequence[Row]) -> Any:
         values["agreement"] = [_agreement(a, b) for a, b in pairs]
         values["top"] = [_shared(a, b) for a, b in pairs]
         values["terms"] = [jaccard(a.terms, b.terms) for a, b in pairs]
-        line: dict[str, Any] = {"method": method, "rho": rho, "seeds": len(group)}
+        line: dict[str, Any] = {"method": method, "tau": tau_of(rho), "rho": rho, "seeds": len(group)}
         for name in MEASURES:
             known = np.array([v for v in values[name] if np.isfinite(v)])
             line |= {name: known.mean() if len(known) else math.nan, f"{name}_sd": known.std() if len(known) else math.nan}
@@ -174,8 +175,17 @@ def frame(rows: Sequence[Row]) -> Any:
     return pd.DataFrame(lines)
 
 
-def sweep_arrays(table: Any) -> Arrays:
-    """What the view "cells-sweep" draws of `frame`: one panel for every measure that some row has."""
+def tau_of(rho: float) -> float:
+    """Sinkhorn's exponent of rho at eps = .05, to the digits that are read: .95 of .95; 1 of infinity."""
+    return float(f"{tau_from_rho('sinkhorn', rho, eps=EPS):.6g}")
+
+
+def sweep_arrays(table: Any, own: float = math.nan) -> Arrays:
+    """What the view "cells-sweep" draws of `frame`: one panel for every measure that some row has.
+
+    Args:
+        own: rho1 of the run that the sweep is looked at for, which is marked; NaN where there is none.
+    """
     measures = [k for k in MEASURES if len(table) and table[k].notna().any()]
     methods = list(dict.fromkeys(table["method"])) if len(table) else []
     codes = np.array([methods.index(m) for m in table["method"]] if len(table) else [], dtype=np.int32)
@@ -183,6 +193,8 @@ def sweep_arrays(table: Any) -> Arrays:
     empty = np.zeros((0, len(table)), np.float32)
     return {
         "cells-sweep/rho": table["rho"].to_numpy(np.float32) if len(table) else np.zeros(0, np.float32),
+        "cells-sweep/tau": table["tau"].to_numpy(np.float32) if len(table) else np.zeros(0, np.float32),
+        "cells-sweep/own": np.array([own, math.nan if math.isnan(own) else tau_of(own)], np.float32),
         "cells-sweep/curve": codes,
         "cells-sweep/value": np.stack(values) if measures else empty,
         "cells-sweep/spread": np.stack(spread) if measures else empty,

@@ -11,7 +11,7 @@ from uotlab import METHODS, SOLVERS, cells
 from uotlab.cells.branches import Branches
 from uotlab.cells.drawing import Picture, draw
 from uotlab.cells.perturbation import MEASURES, condition_arrays
-from uotlab.cells.sweeping import RHOS, Row, frame, sweep_arrays
+from uotlab.cells.sweeping import RHOS, Row, frame, sweep_arrays, tau_of
 from uotlab.cli.cells_data import branches_asked, method_of, study_asked
 from uotlab.cli.words import settings_of
 from uotlab.engine.files import plain, to_json, write_text
@@ -107,7 +107,9 @@ def _finish(arguments: argparse.Namespace, name: str, table: Any, drawn: list[Pi
 def _runs(rows: list[Row]) -> Any:
     import pandas as pd
 
-    return pd.DataFrame([{k: v for k, v in asdict(row).items() if k not in ARRAYS} for row in rows])
+    found = pd.DataFrame([{k: v for k, v in asdict(row).items() if k not in ARRAYS} for row in rows])
+    found.insert(1, "tau", [tau_of(row.rho) for row in rows])
+    return found
 
 
 def _methods(arguments: argparse.Namespace, default: str) -> list[str]:

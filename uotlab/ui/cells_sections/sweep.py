@@ -1,5 +1,6 @@
 """τ sweep: what the price of changing mass does to mass, growth, fates and genes of cells."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ import streamlit as st
 
 from uotlab.cells import Study
 from uotlab.cells.fates import Branches
-from uotlab.cells.sweeping import RHOS, TAUS, Row, frame, sweep_arrays, tau_sweep
+from uotlab.cells.sweeping import RHOS, TAUS, Row, frame, sweep_arrays, tau_of, tau_sweep
 from uotlab.methods.base import METHODS
 from uotlab.ui import state
 from uotlab.ui.cells_branches import branches
@@ -51,7 +52,7 @@ class SweepSection(Section):
             methods = st.multiselect("Methods", order, key="csweep_methods", format_func=names.__getitem__, width=300)
             taus = st.pills(
                 "τ of the source", TAUS, selection_mode="multi", key="csweep_taus",
-                help="In Sinkhorn's convention at ε = .05: ρ = .05 τ / (1 - τ), from .05 to 10 mean costs",
+                help="In Sinkhorn's convention at ε = .05, for every method: ρ = .05 τ / (1 - τ), from .05 to 10 mean costs",
             )  # fmt: skip
             seeds = st.number_input("Seeds", 1, 10, step=1, key="csweep_seeds", width=110)
             steps = st.number_input("Steps each", 10, 100_000, step=100, key="csweep_steps", width=150, help="Of methods that learn a map")
@@ -61,12 +62,13 @@ class SweepSection(Section):
             st.caption("Choose at least one method and one τ.")
             return
         rhos = [RHOS[TAUS.index(t)] for t in sorted(taus)]
+        own_rho = scene.spec.params.get("rho1", math.nan)
         study, allowed = scene.study.subsample(int(cells)), branches(scene)
         choice = (tuple(methods), tuple(rhos), int(seeds), int(steps), int(cells), bool(genes), repr(allowed))
         long_work(
             scene, "csweep", choice,
             lambda told: swept(study, methods, rhos, int(seeds), int(steps), allowed, bool(genes), told),
-            lambda rows: _swept(rows, names), "Sweeping", "Sweep",
+            lambda rows: _swept(rows, names, float(own_rho)), "Sweeping", "Sweep",
         )  # fmt: skip
 
 
@@ -92,14 +94,20 @@ def swept(
     return rows
 
 
-def _swept(rows: list[Row], names: dict[str, str]) -> None:
-    """The panels, the table, and what failed."""
+def _swept(rows: list[Row], names: dict[str, str], own: float) -> None:
+    """The panels, with rho1 of the run marked, the table, and what failed."""
     found = frame(rows)
     found["method"] = [names.get(m, m) for m in found["method"]]
     for sentence in dict.fromkeys(row.error for row in rows if row.error):
         st.warning(plain(sentence), icon=":material/warning:")
-    arrays = sweep_arrays(found)
+    arrays = sweep_arrays(found, own)
     if len(arrays["names/cells-sweep/measure"]):
         rows_of = -(-len(arrays["names/cells-sweep/measure"]) // 2)
         still("cells-sweep", arrays, "cells sweep", max(240 * rows_of, 300))
+        st.caption(f"τ is Sinkhorn's at ε = .05; the table and its file have ρ, the price of changing mass, beside it.{_said(own)}")
     table(found, "method", "csweep", "tau-sweep.csv")
+
+
+def _said(own: float) -> str:
+    """What the dotted line is, where there is one to draw."""
+    return "" if not own > 0 else f" The dotted line is τ of the side panel, {tau_of(own):.3g}."
