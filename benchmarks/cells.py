@@ -30,7 +30,6 @@ from uotlab import cells
 Row = tuple[str, str, str]
 HELD = {"rho1": 0.95, "rho2": math.inf}
 NEURAL: dict[str, dict] = {"uotm": {}, "ubgan": {}, "uotfm": {"steps": 2000}}  #: beside what each asks for with the target held
-SHARPER = {"uotm": {"r1": 0.0, "map_steps": 3, "potential_share": 0.5}}  #: on the many real cells: nearer to the target, and settled there
 
 
 def shown(values: list[float]) -> str:
@@ -84,7 +83,7 @@ def zebrafish(seeds: int) -> Iterator[Row]:
     for method, settings in NEURAL.items():
         found: dict[str, list[float]] = {"all": [], "held": [], "mass": []}
         for seed in range(seeds):
-            outcome = cells.run(whole, method, seed=seed, device="cpu", **HELD, **settings | SHARPER.get(method, {}))
+            outcome = cells.run(whole, method, seed=seed, device="cpu", **HELD, **settings)
             held = np.searchsorted(whole.source, whole.split(seed)[1].source)
             found["all"].append(share(outcome.mapped, befores["all"], outcome.growth / outcome.growth.sum()))
             found["held"].append(share(outcome.mapped[held], befores["all"], outcome.growth[held] / outcome.growth[held].sum()))
