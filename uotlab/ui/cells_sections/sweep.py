@@ -39,7 +39,7 @@ class SweepSection(Section):
             "their gene sets are the same from seed to seed."
         )
         names = {DISCRETE: "Discrete (Sinkhorn)"} | {k: METHODS[k].title for k in METHODS if METHODS[k].relaxed[:1] == (True,)}
-        own = scene.spec.method if scene.spec.method in names else None
+        mine = scene.spec.method if scene.spec.method in names else None
         state.start_with("csweep_methods", [DISCRETE])
         state.start_with("csweep_taus", list(TAUS))
         state.start_with("csweep_seeds", 3)
@@ -48,7 +48,7 @@ class SweepSection(Section):
         most = max(len(scene.study.source), len(scene.study.target))
         state.start_with("csweep_cells", min(most, MOST_CELLS))
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="csweep-choices"):
-            order = sorted(names, key=lambda k: (k != DISCRETE, k != own))
+            order = sorted(names, key=lambda k: (k != DISCRETE, k != mine))
             methods = st.multiselect("Methods", order, key="csweep_methods", format_func=names.__getitem__, width=300)
             taus = st.pills(
                 "τ of the source", TAUS, selection_mode="multi", key="csweep_taus",
@@ -62,13 +62,14 @@ class SweepSection(Section):
             st.caption("Choose at least one method and one τ.")
             return
         rhos = [RHOS[TAUS.index(t)] for t in sorted(taus)]
-        own_rho = scene.spec.params.get("rho1", math.nan)
+        given = scene.spec.params.get("rho1")
+        own = float(given) if isinstance(given, int | float) else math.nan
         study, allowed = scene.study.subsample(int(cells)), branches(scene)
         choice = (tuple(methods), tuple(rhos), int(seeds), int(steps), int(cells), bool(genes), repr(allowed))
         long_work(
             scene, "csweep", choice,
             lambda told: swept(study, methods, rhos, int(seeds), int(steps), allowed, bool(genes), told),
-            lambda rows: _swept(rows, names, float(own_rho)), "Sweeping", "Sweep",
+            lambda rows: _swept(rows, names, own), "Sweeping", "Sweep",
         )  # fmt: skip
 
 
