@@ -50,7 +50,7 @@ def test_streams_a_sweep_that_is_cancelled_and_the_report(page, server):
     trained(page, server)
     page.locator(".st-key-cells-options [data-testid=stSelectbox]").first.click()
     page.get_by_role("option", name="Velocity: streams").click()
-    page.wait_for_function(f"document.querySelector('{GRAPH}')?.data?.some(t => t.name === 'arrows')")
+    page.wait_for_function(f"document.querySelector('{GRAPH}')?.data?.some(t => t.name === 'velocity')")
     section(page, "τ sweep")
     page.locator(".st-key-csweep_start button").click()
     page.wait_for_function("document.querySelector('.st-key-live-cells-sweep .js-plotly-plot')?.data?.length >= 1", timeout=120_000)

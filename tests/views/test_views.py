@@ -11,10 +11,12 @@ import pytest
 from tests.views.synthetic import SNAPSHOTS
 from tests.views.synthetic_pictures import pictures
 from uotlab.views.base import VIEWS, frame, numeric_leaves
+from uotlab.views.lines import ended
+from uotlab.views.volcano import fold
 
 CASES = [(v, s) for v in VIEWS for s in SNAPSHOTS if VIEWS[v]().applies(SNAPSHOTS[s])]
 STILL = re.compile(r"\b(marginal(2|_label|_image)?|image_label)/")  #: arrays of data, which no step changes
-GAPS = {"arrows", "plans", "trails", "pairs", "images", "learned", "true ratio"}  #: traces whose NaN are gaps
+GAPS = {"arrows", "velocity", "plans", "trails", "pairs", "images", "learned", "true ratio"}  #: traces whose NaN are gaps
 
 
 def combinations(view):
@@ -141,3 +143,32 @@ def test_images_of_a_learned_barycenter_are_shown_by_class_with_their_acceptance
     assert left[1] < right[0]  # the runs side by side, the marginals of each in a column
     assert layout["yaxis2"]["domain"][1] < layout["yaxis"]["domain"][0]
     assert layout["meta"]["narrow"]["rows"] > 3
+
+
+def test_streams_end_in_a_head():
+    lines = np.full((3, 4, 2), np.nan, np.float32)
+    lines[0], lines[1, :2] = [[k, 0] for k in range(4)], [[0, 0], [0, 2]]
+    lines[2, 0] = 1  # a point has no direction
+    found = ended(lines, 0.1)
+    np.testing.assert_array_equal(found[:, :4][np.isfinite(lines)], lines[np.isfinite(lines)])
+    np.testing.assert_allclose(found[0, 4:], [[2.7, 0.12], [3, 0], [2.7, -0.12]], atol=1e-6)
+    np.testing.assert_allclose(found[1, 2:5], [[-0.18, 1.8], [0, 2], [0.18, 1.8]], atol=1e-6)
+    assert np.isnan(found[1, 5:]).all()
+    assert np.isnan(found[2, 1:]).all()
+    assert ended(np.zeros((0, 5, 2))).shape == (0, 8, 2)
+
+
+def test_a_true_growth_stands_on_the_scale_of_the_growth():
+    view = VIEWS["growth-against"]()
+    found = {"against/x": np.float32([1, 4]), "against/y": np.float32([0.5, 2]), "against/class": np.zeros(2, np.float32)}
+    figure = view.figure(found | {"names/against": np.array(["a"]), "names/against/title": np.array(["true growth"])})
+    assert list(figure.data[0].x) == [0, 2]
+    assert figure.layout.xaxis.title.text.startswith("true growth (log2)")
+    figure = view.figure(found | {"against/x": np.float32([-1, 4]), "names/against/title": np.array(["score"])})
+    assert list(figure.data[0].x) == [-1, 4]
+
+
+def test_absurd_fold_changes_stand_at_the_edge():
+    given = np.float32([-28, -2, 1, 3, 30])
+    np.testing.assert_allclose(fold({"genes/logfc": given}), [-3.75, -2, 1, 3, 3.75])
+    np.testing.assert_allclose(fold({"genes/logfc": np.float32([40, 9.9])}), [10, 9.9], rtol=1e-6)

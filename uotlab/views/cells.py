@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from uotlab.views.base import MAPPED, SOURCE, TARGET, VIEWS, Arrays, View
-from uotlab.views.lines import gapped, headed
+from uotlab.views.lines import ended, gapped, headed
 from uotlab.views.style import (
     INK,
     RANGES,
@@ -59,7 +59,7 @@ class CellsView(View):
         lines = moves(arrays, velocity)
         if len(lines):
             ax, ay = gapped(lines)
-            found.append({"type": "scattergl", "mode": "lines", "name": "arrows", "x": ax, "y": ay, "line": LINE, "hoverinfo": "skip"})
+            found.append({"type": "scattergl", "mode": "lines", "name": "velocity", "x": ax, "y": ay, "line": LINE, "hoverinfo": "skip"})
         if "cells/chosen" in arrays:
             ring = {"symbol": "circle-open", "size": 9, "color": INK, "line": {"width": 1.5}}
             found.append(scatter("chosen", arrays["cells/chosen"], marker=ring))
@@ -80,7 +80,7 @@ def moves(arrays: Arrays, lines: str) -> np.ndarray:
     if lines == "arrows" and "cells/arrows" in arrays:
         return headed(f32(arrays["cells/arrows"]))
     if lines == "streams" and "cells/streams" in arrays:
-        return np.asarray(arrays["cells/streams"], dtype=np.float32)
+        return ended(arrays["cells/streams"])
     return np.zeros((0, 2, 2), np.float32)
 
 

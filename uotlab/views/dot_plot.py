@@ -16,7 +16,7 @@ class DotPlotView(View):
     """One dot a gene and group."""
 
     title = "Dot plot"
-    summary = "Genes by groups of cells: a dot's size is the share of cells that express the gene, its colour the mean of log values."
+    summary = "Genes by groups of cells: size is the share of cells with the gene, colour the mean of log values (yellow: most)."
     needs = frozenset({"dots/mean", "dots/share"})
     order = 302
     options: ClassVar[dict[str, Any]] = {"scale_genes": True}

@@ -22,7 +22,7 @@ class GrowthAgainstView(View):
     options: ClassVar[dict[str, Any]] = {"log": True}
 
     def traces(self, arrays: Arrays, *, log=True, **_: Any) -> list[dict[str, Any]]:
-        x = f32(arrays["against/x"])
+        x = self._across(arrays, log=log)
         y = log2_scaling(arrays["against/y"]) if log else f32(arrays["against/y"])
         marker = {**class_marker(arrays["against/class"], texts(arrays, "against")), "size": point_size(len(x), 5), "opacity": 0.75}
         hover = {"hovertemplate": "%{x:.3g}, %{y:.3g}<extra></extra>", "showlegend": False}
@@ -38,4 +38,13 @@ class GrowthAgainstView(View):
         title = texts(arrays, "against/title")
         rank = np.asarray(arrays.get("against/spearman", []), dtype=np.float64)
         said = f" · Spearman {float(rank[0]):.2f}" if len(rank) and np.isfinite(rank[0]) else ""
-        return quiet_layout(axis((title[0] if title else "") + said), axis("growth (log2)" if log else "growth"))
+        scale = " (log2)" if log and self._by_factors(arrays) else ""
+        return quiet_layout(axis((title[0] if title else "") + scale + said), axis("growth (log2)" if log else "growth"))
+
+    def _across(self, arrays: Arrays, *, log: bool) -> np.ndarray:
+        return log2_scaling(arrays["against/x"]) if log and self._by_factors(arrays) else f32(arrays["against/x"])
+
+    @staticmethod
+    def _by_factors(arrays: Arrays) -> bool:
+        """Whether the other number is a factor too, as a true growth is; a score may be negative."""
+        return bool(len(arrays["against/x"]) and np.min(arrays["against/x"]) > 0)

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from uotlab.views.base import SOURCE, TARGET, VIEWS, Arrays, View
-from uotlab.views.lines import gapped, headed
+from uotlab.views.lines import ended, gapped, headed
 from uotlab.views.style import INK, axis, f32, pick, quiet_layout, scatter, span
 from uotlab.views.texts import texts
 
@@ -15,7 +15,7 @@ MOST_LINES = 400  #: cells of which the way to the image is drawn
 def drawn(arrays: Arrays, lines: str) -> np.ndarray:
     """Polylines (k, t, 2), NaN where they end; none where the arrays hold none of that kind."""
     if lines == "streams" and "velocity/streams" in arrays:
-        return np.asarray(arrays["velocity/streams"], dtype=np.float32)
+        return ended(arrays["velocity/streams"])
     if lines == "arrows":
         return headed(f32(arrays["velocity/arrows"]))
     if lines == "each cell" and "velocity/mapped" in arrays:
@@ -39,7 +39,7 @@ class VelocityView(View):
         source, target = f32(arrays["velocity/source"]), f32(arrays["velocity/target"])
         held = drawn(arrays, lines)
         x, y = gapped(held)
-        line = {"type": "scattergl", "mode": "lines", "name": "arrows", "x": x, "y": y, "line": {"color": INK, "width": 1.6}}
+        line = {"type": "scattergl", "mode": "lines", "name": "velocity", "x": x, "y": y, "line": {"color": INK, "width": 1.6}}
         cells = [scatter("target", target, TARGET, marker={"opacity": 0.25}), scatter("source", source, SOURCE, marker={"opacity": 0.45})]
         return [*cells, {**line, "hoverinfo": "skip"}]
 

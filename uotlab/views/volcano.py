@@ -10,13 +10,17 @@ from uotlab.views.texts import strongest, texts
 
 LEVEL = -np.log10(0.05)
 MOST_FOLD = 10.0  #: log2; a gene that one group lacks altogether has an absurd fold change, and stands at this edge
+ROOM = 1.25
 NAMED = 40  #: strongest genes that get their name where there is room
 THREE = [[0.0, SHRINK], [1 / 3, SHRINK], [1 / 3, "#9AA0AA"], [2 / 3, "#9AA0AA"], [2 / 3, GROW], [1.0, GROW]]
 
 
 def fold(arrays: Arrays) -> np.ndarray:
-    """log2 fold changes (g,), none beyond the edge."""
-    return np.clip(f32(arrays["genes/logfc"]), -MOST_FOLD, MOST_FOLD)
+    """log2 fold changes (g,); those beyond MOST_FOLD stand at an edge a little outside the others."""
+    given = f32(arrays["genes/logfc"])
+    within = np.abs(given[np.abs(given) < MOST_FOLD])
+    edge = min(ROOM * float(within.max(initial=1.0)), MOST_FOLD)
+    return np.clip(given, -edge, edge)
 
 
 @VIEWS.register("volcano")
@@ -47,7 +51,7 @@ class VolcanoView(View):
         notes: list[dict[str, Any]] = []
         wide, tall = 2 * float(np.abs(x).max(initial=0)), float(y.max(initial=0))
         for i in strongest(np.where(arrays["genes/adjusted"] > LEVEL, y, -1), NAMED) if labels and names else ():
-            near = [n for n in notes if abs(n["x"] - x[i]) < 0.12 * wide and abs(n["y"] - y[i]) < 0.06 * tall]
+            near = [n for n in notes if abs(n["x"] - x[i]) < 0.18 * wide and abs(n["y"] - y[i]) < 0.06 * tall]
             if arrays["genes/adjusted"][i] > LEVEL and not near:
                 note = {"x": float(x[i]), "y": float(y[i]), "text": names[i], "showarrow": False, "yshift": 10, "font": {"size": 11}}
                 notes.append(note)

@@ -40,7 +40,7 @@ def growth_of(outcome: Outcome) -> Growth:
     except InputError as error:
         words = str(error)
     if "growth" in outcome.study.truth:
-        truth = coloured(outcome, against_arrays(outcome, outcome.study.truth["growth"], "true growth (mean 1)"))
+        truth = coloured(outcome, against_arrays(outcome, outcome.study.truth["growth"], "true growth"))
         rank = recovery(outcome).spearman
     return Growth(growth_by_type(outcome), cycle, words, truth, rank)
 
