@@ -30,7 +30,8 @@ from uotlab.views.style import (
 ARROWS = 200
 LINES = ("no arrows", "each cell", "arrows", "streams")  #: choices of the velocity
 LINE = {"color": "rgba(110,117,128,0.75)", "width": 1.3}
-EXPRESSION = [[0.0, "#C9CDD3"], [0.15, "#BFD3E6"], [0.5, "#8C6BB1"], [1.0, "#4D004B"]]  #: of a gene: silent cells stay pale
+#: of a gene: silent cells stay grey, on dark and on light
+EXPRESSION = [[0.0, "#9AA1AB"], [0.25, "#A98FBE"], [0.6, "#B8489F"], [1.0, "#E0006C"]]
 
 
 @VIEWS.register("cells")

@@ -8,7 +8,7 @@ from uotlab.views.base import VIEWS, Arrays, View
 from uotlab.views.style import INK, axis, color_bar, f32, quiet_layout, scatter, span
 from uotlab.views.texts import texts
 
-MASS = [[0.0, "#C9CDD3"], [0.15, "#F2C9A1"], [0.5, "#E4752E"], [1.0, "#8E2A05"]]
+MASS = [[0.0, "#9AA1AB"], [0.15, "#D9A66B"], [0.5, "#E8702A"], [1.0, "#D01C00"]]  #: cells without any stay grey, on dark and light
 
 
 @VIEWS.register("fate-map")

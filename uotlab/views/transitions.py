@@ -2,10 +2,16 @@
 
 from typing import Any, ClassVar
 
+import numpy as np
+
 from uotlab.views.base import VIEWS, Arrays, View
-from uotlab.views.plan_parts import HEAT
 from uotlab.views.style import axis, color_bar, f32, quiet_layout
 from uotlab.views.texts import texts
+
+LEAST = 0.005  #: a share that reads 0.00 is left blank
+NONE = "rgba(107,130,153,0)"
+#: white numbers read on each of them, whatever is behind the picture
+SHARES = [[0.0, NONE], [LEAST, NONE], [LEAST, "#6B8299"], [0.4, "#2583C5"], [0.7, "#8C5BB0"], [1.0, "#D94A22"]]
 
 
 @VIEWS.register("transitions")
@@ -20,10 +26,11 @@ class TransitionsView(View):
 
     def traces(self, arrays: Arrays, *, numbers=True, **_: Any) -> list[dict[str, Any]]:
         P = f32(arrays["fates/P"])
-        heat = {"type": "heatmap", "name": "shares", "z": P, "colorscale": HEAT, "zmin": 0, "zmax": 1, "xgap": 2, "ygap": 2}
+        heat = {"type": "heatmap", "name": "shares", "z": P, "colorscale": SHARES, "zmin": 0, "zmax": 1, "xgap": 2, "ygap": 2}
         heat |= {"colorbar": color_bar("share of the row"), "hovertemplate": "%{y} → %{x}: %{z:.3f}<extra></extra>"}
         if numbers:
-            heat |= {"texttemplate": "%{z:.2f}", "textfont": {"size": 11}}
+            heat |= {"text": np.where(P >= LEAST, np.char.mod("%.2f", P), "").tolist(), "texttemplate": "%{text}"}
+            heat |= {"textfont": {"size": 11, "color": "#ffffff"}}
         return [{**heat, "x": texts(arrays, "fates/target"), "y": texts(arrays, "fates/source")}]
 
     def layout(self, arrays: Arrays, **_: Any) -> dict[str, Any]:
