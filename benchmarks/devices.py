@@ -33,8 +33,9 @@ def rate(name: str, params: dict, device: str, seconds: float) -> tuple[float, f
     train(run.method, run.state, 10)
     start, steps = time.perf_counter(), 0
     while time.perf_counter() - start < seconds:
+        for _ in range(10):
+            run.method.step(run.state)
         steps += 10
-        train(run.method, run.state, 10 + steps)
         if on_gpu:
             torch.cuda.synchronize()
     return steps / (time.perf_counter() - start), torch.cuda.max_memory_allocated() / 1e6 if on_gpu else 0.0

@@ -119,7 +119,7 @@ def histograms(measures: Any, weights: Any, support: Any, cost: Cost) -> Given:
         InputError: no measure, unequal shapes, negative, all zero or not finite masses, weights off the simplex.
     """
     rows = _rows(measures)
-    arrays = [as_tensor(m, f"measures[{k}]", dtype=torch.float64) for k, m in enumerate(rows)]
+    arrays = [as_tensor(m, f"measures[{k}]", dtype=torch.float64).cpu() for k, m in enumerate(rows)]  # as what comes out is
     shape = tuple(arrays[0].shape)
     for k, array in enumerate(arrays):
         if tuple(array.shape) != shape:
@@ -140,7 +140,7 @@ def histograms(measures: Any, weights: Any, support: Any, cost: Cost) -> Given:
     elif support is None:
         points = torch.linspace(0, 1, n, dtype=torch.float64)[:, None]
     else:
-        points = as_tensor(support, "support", dtype=torch.float64)
+        points = as_tensor(support, "support", dtype=torch.float64).cpu()
         points = points[:, None] if points.ndim == 1 else points
         if points.ndim != 2 or len(points) != n:
             raise InputError(f"support must have one point for each of the {n} entries of a measure; it has shape {tuple(points.shape)}.")
@@ -160,7 +160,7 @@ def clouds(measures: Any) -> list[tuple[Tensor, Tensor]]:
     found = []
     for k, given in enumerate(_rows(measures)):
         points, a = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
-        x = as_tensor(points, f"measures[{k}]", ndim=2, dtype=torch.float64)
+        x = as_tensor(points, f"measures[{k}]", ndim=2, dtype=torch.float64).cpu()
         found.append((x, masses(a, len(x), f"the masses of measures[{k}]")))
         if x.shape[1] != found[0][0].shape[1]:
             raise InputError(
@@ -183,7 +183,7 @@ def simplex(weights: Any, k: int) -> Tensor:
     """
     if weights is None:
         return torch.full((k,), 1.0 / k, dtype=torch.float64)
-    lam = as_tensor(weights, "weights", ndim=1).double()
+    lam = as_tensor(weights, "weights", ndim=1).double().cpu()
     if len(lam) != k:
         raise InputError(f"weights must have one number for each of the {k} measures; it has {len(lam)}.")
     if bool((lam < 0).any()) or abs(float(lam.sum()) - 1) > 1e-4:
