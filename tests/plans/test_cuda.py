@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from uotlab import BARYCENTERS, SOLVERS, barycenter
+from uotlab.penalty import Penalty
+from uotlab.plans.dense import solve
 
 pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 X, Y = (torch.from_numpy(np.random.default_rng(seed).normal(size=(40, 2)) + seed) for seed in (0, 1))
@@ -36,3 +38,13 @@ def test_barycenters_of_tensors_there_are_those_of_the_cpu(name):
         warnings.simplefilter("ignore", UserWarning)
         here, there = barycenter(name, TWO, (0.5, 0.5), GRID), barycenter(name, TWO.cuda(), (0.5, 0.5), GRID.cuda())
     torch.testing.assert_close(torch.as_tensor(there.q).cpu(), torch.as_tensor(here.q), rtol=1e-4, atol=1e-7, check_dtype=False)
+
+
+def test_a_batch_is_solved_where_it_is_quicker():
+    """Small plans of tensors on a device come back to it, with the CPU's digits."""
+    C = torch.cdist(X, Y).square()
+    C, a = C / C.mean(), torch.full((40,), 1 / 40, dtype=torch.float64)
+    here = solve(C, a, a, 0.05, Penalty(0.5, 0.5), 1e-4)
+    there = solve(C.cuda(), a.cuda(), a.cuda(), 0.05, Penalty(0.5, 0.5), 1e-4)
+    assert there.f.device.type == there.g.device.type == "cuda"
+    torch.testing.assert_close(there.f.cpu(), here.f, rtol=1e-12, atol=1e-12)

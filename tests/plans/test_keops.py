@@ -10,6 +10,7 @@ import torch
 
 import uotlab
 from uotlab.costs import make_cost
+from uotlab.plans import keops
 from uotlab.plans.blocks import Blocks
 from uotlab.plans.keops import MOST_DIMENSIONS, KeopsBlocks, blocks_for
 from uotlab.plans.lazy import sinkhorn_lazy
@@ -23,9 +24,10 @@ SQUARED = make_cost("sqeuclidean")
 
 @pytest.fixture
 def installed(monkeypatch):
-    """Puts a pykeops that found CUDA, one that did not, or none in place of what is installed."""
+    """Puts a pykeops that found CUDA (and works there or not), one that did not, or none in place of what is installed."""
 
-    def put(gpu):
+    def put(gpu, works=True):
+        monkeypatch.setattr(keops, "works_on_gpu", lambda: works)
         fake = None if gpu is None else types.ModuleType("pykeops")
         if fake is not None:
             fake.config = types.SimpleNamespace(gpu_available=gpu)
@@ -42,6 +44,19 @@ def test_auto_is_keops_on_cuda_where_it_works(installed, gpu):
     assert blocks_for("auto", make_cost("euclidean"), CUDA, 3) is Blocks
     assert blocks_for("auto", SQUARED, CPU, 3) is Blocks
     assert blocks_for("blocks", SQUARED, CUDA, 3) is Blocks
+
+
+def test_auto_is_not_a_keops_that_breaks_off(installed, monkeypatch):
+    installed(True, works=False)
+    assert blocks_for("auto", SQUARED, CUDA, 3) is Blocks
+    assert blocks_for("keops", SQUARED, CUDA, 3) is KeopsBlocks, "who asks gets it"
+
+
+@pytest.mark.parametrize(("probe", "works"), [("pass", True), ("import os; os.abort()", False), ("import time; time.sleep(60)", False)])
+def test_the_probe_runs_in_a_process_of_its_own(monkeypatch, probe, works):
+    monkeypatch.setattr(keops, "PROBE", probe)
+    monkeypatch.setattr(keops, "PATIENCE", 3.0)
+    assert keops.works_on_gpu.__wrapped__() is works
 
 
 def test_keops_for_the_asking(installed):

@@ -10,6 +10,9 @@ Reference: charlier2021kernel; sejourne2022faster, Section 3.
 """
 
 import math
+import subprocess
+import sys
+from functools import cache
 from typing import Any, Literal, get_args
 
 import torch
@@ -20,6 +23,15 @@ from uotlab.errors import InputError, short
 from uotlab.plans.blocks import Blocks, Sweep, Tick
 
 Backend = Literal["auto", "blocks", "keops"]
+PATIENCE = 120.0  #: seconds for the first compilation
+PROBE = """
+import torch
+from pykeops.torch import LazyTensor
+x, y = torch.rand(5, 1, 3, device="cuda"), torch.rand(1, 7, 3, device="cuda")
+found = -((LazyTensor(x) - LazyTensor(y)) ** 2).sum(-1)
+wanted = -((x - y) ** 2).sum(-1)
+assert torch.allclose(found.logsumexp(1).reshape(-1), wanted.logsumexp(1), atol=1e-4)
+"""
 MOST_DIMENSIONS = 100  #: above it, a GPU's matrix products are left to `blocks` unless KeOps is asked for
 
 
@@ -41,12 +53,23 @@ def blocks_for(backend: str, cost: Cost, device: torch.device, d: int) -> type[B
 
 
 def installed(gpu: bool = False) -> bool:
-    """Whether pykeops imports, and with `gpu` whether it found CUDA."""
+    """Whether pykeops imports, and with `gpu` whether it found CUDA and works there."""
     try:
         import pykeops
     except ImportError:
         return False
-    return not gpu or bool(pykeops.config.gpu_available)
+    return not gpu or (bool(pykeops.config.gpu_available) and works_on_gpu())
+
+
+@cache
+def works_on_gpu() -> bool:
+    """Whether one sum of KeOps comes out right on the GPU, asked in a process of its own: where its compiler and the driver do not go
+    together (KeOps 2.3 with CUDA 13, say) it ends the process that calls it. Takes seconds the first time, while it compiles."""
+    try:
+        done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, timeout=PATIENCE)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
 
 
 class KeopsBlocks(Blocks):
