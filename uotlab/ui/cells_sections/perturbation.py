@@ -83,7 +83,7 @@ def _of_run(scene: Scene, outcome: Outcome, found: HeldOut) -> None:
     for column, (name, title) in zip(st.columns(len(MEASURES)), MEASURES.items(), strict=True):
         before, now = rows.loc["No map", name], rows.loc["This run", name]
         change = f"{now / before - 1:+.0%} against no map" if before > 0 else None
-        column.metric(title, f"{now:.3g}", change, delta_color="inverse", help=HELP[name])
+        column.metric(title, f"{float(f'{now:.3g}'):,.10g}", change, delta_color="inverse", help=HELP[name])
     words = f"{found.control:,} control cells, mapped, against {found.treated:,} treated cells; neither took part in training."
     if FLOOR in rows.index:
         words += f" {FLOOR} are treated cells of the training part: nothing can be expected to come nearer than they do."
