@@ -78,7 +78,7 @@ def _who(scene: Scene) -> None:
     """Which cells are matched, in one line."""
     study = scene.study
     simulated = " · **simulated**" if study.simulated else ""
-    between = f", {study.dt:g} {study.unit} apart" if study.dt else ""
+    between = f", {study.dt:g} {study.unit} apart" if study.dt and study.unit else ""
     st.caption(
         f"{len(study.source):,} cells of {plain(study.time)} {plain(study.source_value)} to {len(study.target):,} of "
         f"{plain(study.target_value)}{between} · {study.d} dimensions · "
