@@ -2,6 +2,7 @@
 const SELECTING = ["lasso2d", "select2d"];
 const MODEBAR_OFF = ["autoScale2d", "toImage", "hoverClosestCartesian", "hoverCompareCartesian", "toggleSpikelines"];
 const NARROW = 520; // px: phones
+const BARE = 400; // px: no room for a bar of colours
 const PANEL = 130; // px: least height of a small panel there
 const WORDS = {
   still: "", queued: "Queued", running: "Training", paused: "Paused", done: "Done",
@@ -162,7 +163,7 @@ class Live {
     if (answer.figure) {
       const Plotly = await plotly(this.data.plotly);
       await painted();
-      if (this.root.clientWidth < NARROW) answer.figure.data.forEach((trace) => { if (trace.marker?.showscale) trace.marker.showscale = false; });
+      if (this.root.clientWidth < BARE) answer.figure.data.forEach((trace) => { if (trace.marker?.showscale) trace.marker.showscale = false; });
       await Plotly.react(this.graph, answer.figure.data, this.dressed(answer.figure.layout), this.config(Plotly));
       this.listen();
       this.signature = answer.figure.signature;
