@@ -25,6 +25,7 @@ class GrowthAgainstView(View):
         x = self._across(arrays, log=log)
         y = log2_scaling(arrays["against/y"]) if log else f32(arrays["against/y"])
         marker = {**class_marker(arrays["against/class"], texts(arrays, "against")), "size": point_size(len(x), 5), "opacity": 0.75}
+        marker["colorbar"] = {**marker["colorbar"], "title": {"text": ""}}  # beside names of types a title would lie on them
         hover = {"hovertemplate": "%{x:.3g}, %{y:.3g}<extra></extra>", "showlegend": False}
         cells = {"type": "scattergl", "mode": "markers", "name": "cells", "x": x, "y": y, "marker": marker, **hover}
         rows = np.asarray(arrays.get("against/chosen", ()), dtype=np.intp)
