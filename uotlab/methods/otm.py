@@ -2,7 +2,7 @@
 
 The paper's baseline needs R1 (`r1`; weight 0.01 there, on its own unscaled cost): without it the balanced game does not settle. With the
 batch's target points searched it does, and R1, which flattens the potential, is left out. As before: search=False, map_steps=1,
-potential_share=1, r1=.5, beta1=0, beta2=.99, 5000 steps.
+activation="relu", lr=1e-3, r1=.5, beta1=0, beta2=.99, 5000 steps.
 Reference: choi2023generative, Section 4 (its baseline "OTM").
 """
 

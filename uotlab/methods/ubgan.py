@@ -101,7 +101,17 @@ class UBGAN(Method):
     default_steps: ClassVar[int] = 2000
     #: as measured on cells (`benchmarks/README.md`), before targets were searched
     held_target: ClassVar = MappingProxyType(
-        {"steps": 2000, "search": False, "map_steps": 1, "critic_share": 1.0, "activation": "silu", "width": 64, "depth": 1, "lr_half": 300}
+        {
+            "steps": 2000,
+            "search": False,
+            "map_steps": 1,
+            "critic_share": 1.0,
+            "activation": "silu",
+            "lr": 1e-3,
+            "lr_half": 300,
+            "width": 64,
+            "depth": 1,
+        }
     )
     losses = (critic_loss, scaling_loss, map_loss)
 
@@ -113,10 +123,10 @@ class UBGAN(Method):
     scaling_width: int = Field(64, ge=4, le=2048, description="Units in each hidden layer of the scaling net")
     scaling_depth: int = Field(2, ge=1, le=12, description="Hidden layers of the scaling net")
     positive: Positive = Field("log", description="How the scaling net is kept positive: exp of its output, or softplus")
-    activation: Activation = Field("relu", description="Activation of hidden layers")
+    activation: Activation = Field("gelu", description="Activation of hidden layers")
     noise: int = Field(0, ge=0, le=256, description="Dimensions of the noise z of a stochastic map T(x, z); 0 is deterministic")
     improved: bool = Field(True, description="Improved dynamics: the map learns from all points alike, however small their ξ")
-    lr: float = Field(1e-3, gt=0, le=1, description="Learning rate at the start")
+    lr: float = Field(3e-3, gt=0, le=1, description="Learning rate at the start")
     lr_half: int = Field(1000, ge=1, description="Steps after which the learning rate has fallen to 0.71 of its start (as 1/sqrt)")
     beta1: float = Field(0.5, ge=0, lt=1, description="Adam's first moment decay")
     beta2: float = Field(0.9, ge=0, lt=1, description="Adam's second moment decay")
