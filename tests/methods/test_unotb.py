@@ -193,6 +193,53 @@ def test_balanced_gaussians_are_learned():
     assert BarycenterMapError.of == "barycenter"
 
 
+def test_the_search_finds_the_best_of_its_candidates():
+    """max of f_k - c_k over T_k(x), all images and the weighted means, by trying each; never less than at T_k(x)."""
+    method = uotlab.METHODS["unotb"](weights="0.5,0.3,0.2", **SMALL)
+    state = method.init(three(), torch.Generator().manual_seed(0), torch.device("cpu"))
+    points = [state.batch(k, 16) for k in range(3)]
+    images, c = method._images(state, points)
+    values = [state.f(image) for image in images]
+    gain = torch.stack([value[:, k] for k, value in enumerate(values)]) - c
+    best, tried, found = method._searched(state, points, images, values, gain)
+    means = sum(w * x for w, x in zip((0.5, 0.3, 0.2), points))
+    torch.testing.assert_close(tried, torch.cat([*images, means]))
+    for k, x in enumerate(points):
+        all_gains = state.f(tried)[:, k] - state.cost_of(k).matrix(x, tried)
+        torch.testing.assert_close(best[k], torch.maximum(gain[k], all_gains.max(1).values), atol=1e-5, rtol=1e-5)
+        assert bool((best[k] >= gain[k] - 1e-6).all())
+        better, j = found[k]
+        assert 0 < float(better.mean()) <= 1
+        torch.testing.assert_close(best[k][better > 0], all_gains[torch.arange(16), j][better > 0], atol=1e-5, rtol=1e-5)
+
+
+def test_who_does_not_search():
+    """Maps with noise: pulled to one best image they would lose their spread. Steps are those of search=False."""
+    problem = three()
+    runs = [uotlab.fit("unotb", problem, 3, device="cpu", noise=2, search=search, **SMALL) for search in (True, False)]
+    x = problem.source.points
+    assert np.array_equal(runs[0].transport(x), runs[1].transport(x))
+    runs = [uotlab.fit("unotb", problem, 3, device="cpu", search=search, **SMALL) for search in (True, False)]
+    assert not np.array_equal(runs[0].transport(x), runs[1].transport(x))
+
+
+@pytest.mark.parametrize("held", [{}, {"divergence1": "balanced"}])
+def test_averaged_potentials_are_levelled(held):
+    """Steps of _level alone bring the mass of each relaxed marginal to 1; congruence stays, with m = 0 where one is held."""
+    problem = uotlab.load("class-imbalance", n=256)
+    method = uotlab.METHODS["unotb"](tau=20.0, **held, **SMALL)
+    state = method.init(problem, torch.Generator().manual_seed(0), torch.device("cpu"))
+    every = [torch.from_numpy(m.points) for m in problem.marginals]
+    for _ in range(600):
+        method._level(state, every)
+    for k, x in enumerate(every):
+        assert float(method.acceptance(state, k, x).mean()) == pytest.approx(1, abs=0.01)
+    assert float(method.congruence(state, every[0]).abs().max()) < 1e-5
+    if held:
+        assert float(state.f_ema.m) == pytest.approx(0, abs=1e-6)
+    assert state.f.shift.tolist() == [0.0, 0.0]
+
+
 def test_asking_a_fit():
     fitted = uotlab.fit("unotb", three(), 2, device="cpu", **SMALL)
     x = fitted.problem.marginals[2].points[:20]

@@ -9,8 +9,11 @@ Notation: one factor 1/s is in all costs, s the mean over all pairs of marginals
 c = |x-y|²/2 is rho = 2 tau / s. Of unequal masses the mean times a_k, mass over the barycenter's, is 1.
 Differs from the paper: m / (K lam_k) where it prints m / lam_k; Algorithm 1's signs, both of which are wrong as printed (m would run
 away, maps would flee the potential); the conjugate goes on as a line beyond a mass factor of 100. Differs from the authors' code: any
-weights, one net for all g_k, one pass for the potential step and the first map step, T detached in the former, moving averages. As there:
-batch_size=1024, width=128, depth=2, activation="relu", ema=0.
+weights, one net for all g_k, one pass for the potential step and the first map step, T detached in the former, moving averages.
+Differs from both: points of the batch are searched (`search.py`), without which a map stays in the valley where it began: a point x of
+marginal k also tries the images of all marginals' points, and means of points drawn one from each. Any y bounds the c-transform from
+one side, so that the optimum stays what it is. The constants of the averaged potentials are set by E psi_k*' = 1 (`_level`).
+As there: search=False, batch_size=1024, width=128, depth=2, activation="relu", ema=0.
 Reference: gazdieva2025robust, Theorem 1, Algorithm 1; kolesov2024estimating for the balanced one.
 """
 
@@ -27,6 +30,7 @@ from uotlab.costs import Cost, SquaredEuclidean, make_cost
 from uotlab.divergences import DIVERGENCES, Balanced, Divergence, weighted_star, weighted_star_grad
 from uotlab.errors import InputError, short
 from uotlab.methods.base import CALIBRATION, METHODS, Method, State, calibration_batch
+from uotlab.methods.search import Found, pull, searched
 from uotlab.nets.barycenter_maps import barycenter_maps, noise_of
 from uotlab.nets.congruent import CongruentPotentials
 from uotlab.nets.mlp import Activation
@@ -36,6 +40,8 @@ from uotlab.problem import BarycenterSpace, Problem
 from uotlab.resampling import allotted, systematic
 
 MOST = 5  #: marginals
+EVERY, LEVELLING = 4, 0.02  #: steps between two looks at how much takes part, and the share of the way to 1 gone at each
+FAR = 100.0  #: times too much or too little, from which it goes all of the way
 
 
 def barycenter_potential_loss(f: Tensor, c: Tensor, psis: list[Divergence], rhos: list[float], lam: Tensor, m: Tensor, a: Tensor) -> Tensor:
@@ -143,6 +149,10 @@ class UNOTB(Method):
         description="Dimensions of the noise z of stochastic maps T(x, z); 0 is deterministic; empty is 0, or 8 between different spaces",
     )  # fmt: skip
     map_steps: int = Field(3, ge=1, le=50, description="Map steps for each potential step")
+    search: bool = Field(
+        True, description="Look for each point's best image among those of the batch too, not only nearby; maps with noise do not look"
+    )
+    potential_share: float = Field(1.0, gt=0, le=100, description="Learning rate of the potentials as a share of that of the maps")
     lr: float = Field(2e-3, gt=0, le=1, description="Learning rate at the start")
     lr_half: int = Field(1000, ge=1, description="Steps after which the learning rate has fallen to 0.71 of its start (as 1/sqrt)")
     beta1: float = Field(0.5, ge=0, lt=1, description="Adam's first moment decay")
@@ -260,33 +270,87 @@ class UNOTB(Method):
     def step(self, state: BarycenterState) -> dict[str, Tensor]:
         K = len(state.lam)
         psis, rhos = [self.psi(k + 1) for k in range(K)], state.rho.tolist()
-        for optimiser in (state.T_optimiser, state.f_optimiser):
-            set_lr(optimiser, decayed(self.lr, state.step, self.lr_half))
+        lr = decayed(self.lr, state.step, self.lr_half)
+        set_lr(state.T_optimiser, lr)
+        set_lr(state.f_optimiser, lr * self.potential_share)
+        search = self.search and not noise_of(state.problem, self.noise)  # a pull to one best image would end the spread of T(x, z)
 
         for inner in range(self.map_steps):
-            images, c = self._images(state)
-            f = torch.stack([state.f(image)[:, k] for k, image in enumerate(images)])
+            if inner == 0 or not search:  # what was found is of one batch
+                points = [state.batch(k, self.batch_size) for k in range(K)]
+            images, c = self._images(state, points)
+            values = [state.f(image) for image in images]
+            f = torch.stack([value[:, k] for k, value in enumerate(values)])
             loss_T = barycenter_map_loss(f, c, state.lam)
             if inner == 0:  # one pass serves both players, who move at the same time
-                loss_f = barycenter_potential_loss(f, c.detach(), psis, rhos, state.lam, state.f.m, state.a)
+                gain = f - c.detach()
+                if search:
+                    gain, y, found = self._searched(state, points, images, values, gain)
+                loss_f = barycenter_potential_loss(gain, torch.zeros_like(gain), psis, rhos, state.lam, state.f.m, state.a)
                 set_grads(loss_f, state.f, keep_graph=True)
+            if search:
+                pulls = [pull(Tx, y, won, T.spread) for T, Tx, won in zip(state.T, images, found, strict=True)]  # type: ignore[arg-type]
+                loss_T = loss_T + state.lam @ torch.stack(pulls)
             descend(loss_T, state.T, state.T_optimiser)
             if inner == 0:
                 state.f_optimiser.step()
         state.step += 1
         ema_update(state.T_ema, state.T, self.ema, state.step)
         ema_update(state.f_ema, state.f, self.ema, state.step)
+        if state.step % EVERY == 0:
+            self._level(state, points)
         return {"potential loss": loss_f.detach(), "map loss": loss_T.detach()}
 
-    def _images(self, state: BarycenterState) -> tuple[list[Tensor], Tensor]:
-        """Images of a batch of each marginal, K of (n, d): apart, they fit into the cache; and their costs (K, n)."""
+    def _images(self, state: BarycenterState, points: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+        """Images of points of each marginal, K of (n, d): apart, they fit into the cache; and their costs (K, n)."""
         images, costs = [], []
-        for k, T in enumerate(state.T):
-            x = state.batch(k, self.batch_size)
+        for k, (T, x) in enumerate(zip(state.T, points, strict=True)):
             Tx = T(x, self.draw_noise(state, len(x)))
             images.append(Tx)
             costs.append(state.cost_of(k)(x, Tx))
         return images, torch.stack(costs)
+
+    def _searched(
+        self, state: BarycenterState, points: list[Tensor], images: list[Tensor], values: list[Tensor], gain: Tensor
+    ) -> tuple[Tensor, Tensor, list[Found]]:
+        """max of f_k - c_k over T_k(x) and the candidates, (K, n); the candidates; and which of them won.
+
+        They are the images of all marginals, whose potentials `values` (n, K) are known already; and within one space the weighted means
+        of points drawn one from each marginal, which for |x-y|² is where those would meet.
+        """
+        tried, known = [image.detach() for image in images], list(values)
+        if state.problem.space is None:
+            tried.append(torch.stack([w * x for w, x in zip(state.lam, points, strict=True)]).sum(0))
+            known.append(state.f(tried[-1]))
+        y, f_y = torch.cat(tried), torch.cat(known)
+        gains, found = [], []
+        for k, x in enumerate(points):
+            cost = state.cost_of(k)
+            with torch.no_grad():
+                _, (better, j) = searched(gain[k], cost.matrix(x, y), f_y[:, k])
+                c = cost(x, y[j])
+            gains.append(torch.where(better > 0, f_y[j, k] - c, gain[k]))
+            found.append((better, j))
+        return torch.stack(gains), y, found
+
+    @torch.no_grad()
+    def _level(self, state: BarycenterState, points: list[Tensor]) -> None:
+        """Move the constants of the averaged potentials towards E psi_k*' = 1 for each relaxed k, where the dual is highest in them.
+
+        Potentials that swing by a fraction of rho around their average have E psi*' = 1 themselves, but their average has less.
+        """
+        rho = state.rho.to(state.device)
+        relaxed = rho.isfinite()
+        if not relaxed.any():
+            return
+        taken = torch.stack([self.acceptance(state, k, x).mean() for k, x in enumerate(points)])
+        near = (taken > 1 / FAR) & (taken < FAR)
+        move = torch.where(near, LEVELLING * (1 - taken), -taken.clamp(1e-3, 1e3).log())  # for KL the latter is all of it
+        shift = torch.where(relaxed, rho * move, 0.0)
+        if not state.f.free:  # m = 0: the held ones, whose constants nothing else fixes, give what the others take
+            held = state.lam * ~relaxed
+            shift = torch.where(relaxed, shift, -(state.lam @ shift) / held.sum())
+        state.f_ema.shift += shift
 
     # ---- what it learned -------------------------------------------------------------------------
     def barycenter_weights(self, state: BarycenterState) -> Tensor:

@@ -24,6 +24,7 @@ class CongruentPotentials(nn.Module):
 
     lam: Tensor
     level: Tensor
+    shift: Tensor  #: (K,), what is added to the f_k and, weighted, to m; training leaves it 0
     mix: Tensor
 
     def __init__(
@@ -39,13 +40,14 @@ class CongruentPotentials(nn.Module):
         else:
             self.register_buffer("level", torch.zeros(()))
         self.register_buffer("lam", lam)
+        self.register_buffer("shift", torch.zeros(K))
         self.register_buffer("mix", torch.eye(K) - (1 - torch.eye(K)) * lam[:, None] / (lam[None, :] * (K - 1)), persistent=False)
 
     @property
     def m(self) -> Tensor:
         """The sum of all lam_k f_k."""
-        return SPEED * self.level
+        return SPEED * self.level + self.lam @ self.shift
 
     def forward(self, y: Tensor) -> Tensor:
         f = self.net(self.standard(y if self.features is None else self.features(y))) @ self.mix
-        return f + self.m / (len(self.lam) * self.lam) if self.free else f
+        return f + (SPEED * self.level / (len(self.lam) * self.lam) + self.shift) if self.free else f + self.shift

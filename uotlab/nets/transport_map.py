@@ -21,6 +21,11 @@ class TransportMap(nn.Module):
             for p in self.net[-1].parameters():  # a small last layer: training starts from the identity
                 p.mul_(0.1)
 
+    @property
+    def spread(self) -> Tensor:
+        """The unit of length of images."""
+        return self.standard.spread
+
     def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
         h = self.standard(x)
         if self.noise:
@@ -43,6 +48,11 @@ class MapBetween(nn.Module):
         super().__init__()
         self.source, self.target, self.noise, self.inside = source, target, noise, inside
         self.net = mlp(len(source.centre) + noise, len(target.centre), width, depth, rng, activation)
+
+    @property
+    def spread(self) -> Tensor:
+        """The unit of length of images."""
+        return self.target.spread
 
     def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
         h = self.source(x)
