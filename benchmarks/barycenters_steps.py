@@ -20,7 +20,7 @@ def plain_net(d_out: int) -> nn.Sequential:
 
 
 def plain_loop(problem: uotlab.Problem, batch: int, map_steps: int, tau: float, *, shortcut: bool) -> Callable[[], object]:
-    """What a reader of the paper writes first: OneCycle Adam, a graph through the maps in the potential step, losses read each step.
+    """What one writes first, the search included: OneCycle Adam, a graph through the maps in the potential step, losses read each step.
 
     A net for each g_k, as the paper has them for any weights; or one net and its negative (`shortcut`), as the authors' code has for
     two marginals of equal weight, where nothing else is asked.
@@ -37,32 +37,39 @@ def plain_loop(problem: uotlab.Problem, batch: int, map_steps: int, tau: float, 
     f_adam, f_cycle = optimiser(g)
     losses: list[float] = []
 
-    def gaps(points: list[Tensor]) -> list[Tensor]:
-        images = [T(p) for T, p in zip(maps, points, strict=True)]
-        cost = [(p - q).square().sum(1) / 2 for p, q in zip(points, images, strict=True)]
+    def value(k: int, y: Tensor) -> Tensor:
+        """f_k(y), (n,)."""
         if shortcut:
-            return [sign * g[0](q)[:, 0] - c for sign, q, c in zip((1, -1), images, cost, strict=True)]
-        found = []
-        for k, (q, c) in enumerate(zip(images, cost, strict=True)):
-            values = [net(q)[:, 0] for net in g]
-            found.append(values[k] - sum(values[n] for n in range(K) if n != k) / (K - 1) - c)
-        return found
+            return (1, -1)[k] * g[0](y)[:, 0]
+        values = [net(y)[:, 0] for net in g]
+        return values[k] - sum(values[n] for n in range(K) if n != k) / (K - 1)
+
+    def gaps(points: list[Tensor], images: list[Tensor]) -> list[Tensor]:
+        return [value(k, q) - (p - q).square().sum(1) / 2 for k, (p, q) in enumerate(zip(points, images, strict=True))]
 
     def step() -> None:
-        for _ in range(map_steps):
-            points = [z[torch.randint(len(z), (batch,))] for z in data]
-            loss = -sum(gap.mean() / K for gap in gaps(points))
-            T_adam.zero_grad()
-            loss.backward()
-            T_adam.step()
-            T_cycle.step()
-            losses.append(loss.item())
-        loss = sum((tau * (torch.exp((gap / tau).clamp(max=4)) - 1)).mean() / K for gap in gaps(points))
+        points = [z[torch.randint(len(z), (batch,))] for z in data]
+        images = [T(p) for T, p in zip(maps, points, strict=True)]
+        y = torch.cat([q.detach() for q in images] + [sum(points) / K])
+        best = [(value(k, y) - torch.cdist(p, y).square() / 2).max(1) for k, p in enumerate(points)]
+        own = gaps(points, images)
+        better = [(b.values > v).float().detach() for b, v in zip(best, own, strict=True)]
+        taken = [torch.maximum(b.values, v) for b, v in zip(best, own, strict=True)]
+        loss = sum((tau * (torch.exp((v / tau).clamp(max=4)) - 1)).mean() / K for v in taken)
         f_adam.zero_grad()
         loss.backward()
         f_adam.step()
         f_cycle.step()
         losses.append(loss.item())
+        for _ in range(map_steps):
+            images = [T(p) for T, p in zip(maps, points, strict=True)]
+            pulls = [(won * (q - y[b.indices]).square().sum(1)).mean() for won, q, b in zip(better, images, best, strict=True)]
+            loss = sum((pull - v.mean()) / K for pull, v in zip(pulls, gaps(points, images), strict=True))
+            T_adam.zero_grad()
+            loss.backward()
+            T_adam.step()
+            T_cycle.step()
+            losses.append(loss.item())
 
     return step
 
