@@ -13,7 +13,7 @@ weights, one net for all g_k, one pass for the potential step and the first map 
 Differs from both: points of the batch are searched (`search.py`), without which a map stays in the valley where it began: a point x of
 marginal k also tries the images of all marginals' points, and means of points drawn one from each. Any y bounds the c-transform from
 one side, so that the optimum stays what it is. The constants of the averaged potentials are set by E psi_k*' = 1 (`_level`).
-As there: search=False, batch_size=1024, width=128, depth=2, activation="relu", ema=0.
+As there: search=False, potential_share=1, batch_size=1024, width=128, depth=2, activation="relu", ema=0.
 Reference: gazdieva2025robust, Theorem 1, Algorithm 1; kolesov2024estimating for the balanced one.
 """
 
@@ -40,7 +40,7 @@ from uotlab.problem import BarycenterSpace, Problem
 from uotlab.resampling import allotted, systematic
 
 MOST = 5  #: marginals
-EVERY, LEVELLING = 4, 0.02  #: steps between two looks at how much takes part, and the share of the way to 1 gone at each
+EVERY, LEVELLING = 2, 0.03  #: steps between two looks at how much takes part, and the share of the way to 1 gone at each
 FAR = 100.0  #: times too much or too little, from which it goes all of the way
 
 
@@ -152,7 +152,7 @@ class UNOTB(Method):
     search: bool = Field(
         True, description="Look for each point's best image among those of the batch too, not only nearby; maps with noise do not look"
     )
-    potential_share: float = Field(1.0, gt=0, le=100, description="Learning rate of the potentials as a share of that of the maps")
+    potential_share: float = Field(0.5, gt=0, le=100, description="Learning rate of the potentials as a share of that of the maps")
     lr: float = Field(2e-3, gt=0, le=1, description="Learning rate at the start")
     lr_half: int = Field(1000, ge=1, description="Steps after which the learning rate has fallen to 0.71 of its start (as 1/sqrt)")
     beta1: float = Field(0.5, ge=0, lt=1, description="Adam's first moment decay")

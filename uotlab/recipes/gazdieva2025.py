@@ -187,7 +187,7 @@ class ShapesAndColours(Gazdieva):
     topics = ("outliers", "barycenters", "digits")
     run = RunSpec(
         method="unotb", dataset="shape-colour", steps=2500,
-        params={"tau": 2.0, "divergence": "softplus", "batch_size": 64, "map_steps": 1, "lr": 1e-3},
+        params={"tau": 2.0, "divergence": "softplus", "batch_size": 64, "map_steps": 1, "potential_share": 1.0, "lr": 1e-3},
     )  # fmt: skip
     view = "barycenter-digits"
     order = 78
