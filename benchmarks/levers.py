@@ -35,6 +35,15 @@ LEVERS: dict[str, dict[str, Any]] = {
     "R1 that decays": {"r1": 0.5, "r1_half": 300},
     "warm start": {"warm_start": 1000},
     "two opponent steps": {"steps of it": 2},
+    "five opponent steps, the first 200": {"opponent_steps_early": 5, "early_until": 200},
+    "batches of 1024, the last half": {"batch_size_late": 1024, "batch_late_from": 500},
+    "optimistic": {"dynamics": "optimistic"},
+    "optimistic, betas (0, .9)": {"dynamics": "optimistic", "beta1": 0.0},
+    "optimistic, half the rate": {"dynamics": "optimistic", "lr": 0.0005},
+    "optimistic, no search": {"dynamics": "optimistic", "search": False},
+    "extragradient": {"dynamics": "extragradient"},
+    "extragradient, one map step": {"dynamics": "extragradient", "map_steps": 1},
+    "extragradient, no search": {"dynamics": "extragradient", "search": False},
 }
 NAMES = {
     "uotm": {"share": "potential_share", "steps of it": "potential_steps"},

@@ -184,6 +184,10 @@ class Method(Settings, ABC):
         """eps at which a Sinkhorn τ converts, in mean-cost units."""
         return getattr(self, "eps", EPS)
 
+    def points(self, step: int) -> int:
+        """Points a side in the batch of a step."""
+        return self.batch_size
+
     def psi(self, side: int) -> Divergence:
         """The divergence of marginal 1 or 2."""
         return DIVERGENCES[getattr(self, f"divergence{side}")]()

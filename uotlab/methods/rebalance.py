@@ -164,7 +164,7 @@ class Rebalanced(Method):
 
     def draw(self, state: Any) -> tuple[Batch, dict[str, Tensor]]:
         """A batch weighted by the marginals of its plan, and losses to report; plain where both marginals are held."""
-        x, y = (state.batch(side, self.batch_size) for side in (0, 1))
+        x, y = (state.batch(side, self.points(state.step)) for side in (0, 1))
         if state.penalty.balanced:
             return Batch.plain(x, y), {}
         found = self.coupled(state, x, y)

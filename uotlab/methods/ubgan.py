@@ -27,13 +27,15 @@ from pydantic import Field
 from torch import Tensor
 
 from uotlab.divergences import Divergence, weighted_star, weighted_star_grad
-from uotlab.methods.base import METHODS, Method, State
+from uotlab.methods.base import METHODS, State
+from uotlab.methods.schedules import GameOptions
 from uotlab.methods.search import pull, searched
 from uotlab.nets.mlp import Activation, Standard
+from uotlab.nets.optimistic import end_turn, game_adam
 from uotlab.nets.positive import Positive, PositiveNet
 from uotlab.nets.potential import ScalarNet
 from uotlab.nets.slope import Sides, slope_penalty
-from uotlab.nets.training import adam, decayed, descend, ema_copy, ema_update, set_lr
+from uotlab.nets.training import decayed, descend, ema_copy, ema_update, set_lr
 from uotlab.nets.transport_map import TransportMap
 from uotlab.penalty import Penalty
 from uotlab.problem import Problem
@@ -84,7 +86,7 @@ class GameState(State):
 
 
 @METHODS.register("ubgan")
-class UBGAN(Method):
+class UBGAN(GameOptions):
     """Unbalanced Monge map with a learned scaling factor (adversarial)."""
 
     title, family, order = "UB-GAN", "adversarial", 10
@@ -149,7 +151,7 @@ class UBGAN(Method):
         f = ScalarNet(standard, d, self.width, self.depth, rng, self.activation).to(device)
         form = (self.scaling_width, self.scaling_depth, rng, self.activation, self.positive, self._bound())
         xi = PositiveNet(standard, d, *form).to(device)
-        optimisers = (adam(net, self.lr, (self.beta1, self.beta2)) for net in (T, xi, f))
+        optimisers = (game_adam(net, self.lr, (self.beta1, self.beta2), self.dynamics) for net in (T, xi, f))
         return GameState(problem, device, rng, cost, penalty, T, ema_copy(T), xi, ema_copy(xi), f, ema_copy(f), *optimisers)
 
     def step(self, state: GameState) -> dict[str, Tensor]:
@@ -157,11 +159,12 @@ class UBGAN(Method):
         for optimiser, share in ((state.T_optimiser, 1.0), (state.xi_optimiser, 1.0), (state.f_optimiser, self.critic_share)):
             set_lr(optimiser, share * decayed(self.lr, state.step, self.lr_half))
 
-        x = state.batch(0, self.batch_size)
+        n = self.points(state.step)
+        x = state.batch(0, n)
         Tx = state.T(x, self.draw_noise(state, len(x)))  # one forward pass serves both players
         c, xi = state.cost(x, Tx), self._scaling(state, state.xi, x)
-        for _ in range(self.critic_steps):
-            y = state.batch(1, self.batch_size)
+        for _ in range(self.opponent_steps(state.step, self.critic_steps)):
+            y = state.batch(1, n)
             f_Tx, f_y = self._f(state.f, torch.cat([Tx.detach(), y]), rho2).split(len(x))
             found = None
             if self.search:  # the critic's derivative is that of min (c + f), wherever it is attained
@@ -186,6 +189,7 @@ class UBGAN(Method):
             held = self._penalty(state.xi, self.scaling_penalty, x, x.roll(1, 0), state.rng)
             descend(loss_xi + held, state.xi, state.xi_optimiser)
             losses |= {"scaling loss": loss_xi.detach(), "plan mass": masses[0] * xi.detach().mean()}
+        end_turn(state.T_optimiser, state.xi_optimiser, state.f_optimiser)
         state.step += 1
         for average, net in ((state.T_ema, state.T), (state.xi_ema, state.xi), (state.f_ema, state.f)):
             ema_update(average, net, self.ema, state.step)

@@ -24,11 +24,13 @@ from torch import Tensor
 
 from uotlab.divergences import weighted_star, weighted_star_grad
 from uotlab.methods.base import METHODS, State
+from uotlab.methods.schedules import GameOptions
 from uotlab.methods.search import pull, searched
 from uotlab.methods.warm import Pupil, WarmStart
 from uotlab.nets.mlp import Activation, Standard
+from uotlab.nets.optimistic import end_turn, game_adam
 from uotlab.nets.potential import ScalarNet
-from uotlab.nets.training import adam, decayed, descend, ema_copy, ema_update, set_lr
+from uotlab.nets.training import decayed, descend, ema_copy, ema_update, set_lr
 from uotlab.nets.transport_map import TransportMap
 from uotlab.penalty import Penalty
 from uotlab.problem import Problem
@@ -65,7 +67,7 @@ class SemiDualState(State):
 
 
 @METHODS.register("uotm")
-class UOTM(WarmStart):
+class UOTM(GameOptions, WarmStart):
     """Unbalanced optimal transport map (semi-dual)."""
 
     title, family, order = "UOTM", "semi-dual", 1
@@ -113,12 +115,8 @@ class UOTM(WarmStart):
         standard, d = Standard.of_problem(problem), problem.d
         T = TransportMap(standard, d, self.width, self.depth, rng, self.noise, self.activation).to(device)
         g = ScalarNet(standard, d, self.width, self.depth, rng, self.activation).to(device)
-        betas = (self.beta1, self.beta2)
-        return self.warm(
-            SemiDualState(
-                problem, device, rng, cost, penalty, T, ema_copy(T), g, ema_copy(g), adam(T, self.lr, betas), adam(g, self.lr, betas)
-            )
-        )
+        optimisers = (game_adam(net, self.lr, (self.beta1, self.beta2), self.dynamics) for net in (T, g))
+        return self.warm(SemiDualState(problem, device, rng, cost, penalty, T, ema_copy(T), g, ema_copy(g), *optimisers))
 
     def pupils(self, state: SemiDualState) -> list[Pupil]:
         T = Pupil(state.T, lambda x: state.T(x, self.draw_noise(state, len(x))), "map")
@@ -126,8 +124,9 @@ class UOTM(WarmStart):
 
     def step(self, state: SemiDualState) -> dict[str, Tensor]:
         masses = (state.problem.source.mass, state.problem.target.mass)
-        x = state.batch(0, self.batch_size)
-        return self.play(state, x, lambda: state.batch(1, self.batch_size), self.psi(1), self.psi(2), self.scheduled(state), masses)
+        n = self.points(state.step)
+        x = state.batch(0, n)
+        return self.play(state, x, lambda: state.batch(1, n), self.psi(1), self.psi(2), self.scheduled(state), masses)
 
     def play(
         self, state: SemiDualState, x: Tensor, draw: Callable[[], Tensor], psi1, psi2, penalty: Penalty, masses=(1.0, 1.0)
@@ -138,7 +137,7 @@ class UOTM(WarmStart):
         set_lr(state.g_optimiser, lr * self.potential_share)
         Tx = state.T(x, self.draw_noise(state, len(x)))  # one forward pass serves both players
         c = state.cost(x, Tx)
-        for _ in range(self.potential_steps):
+        for _ in range(self.opponent_steps(state.step, self.potential_steps)):
             y = draw()
             g_Tx, g_y = self._g(state.g, torch.cat([Tx.detach(), y]), penalty).split([len(x), len(y)])
             gain, found = g_Tx - c.detach(), None
@@ -155,6 +154,7 @@ class UOTM(WarmStart):
             if found is not None:
                 loss_T = loss_T + pull(Tx, y, found, state.g.standard.spread)
             descend(loss_T, state.T, state.T_optimiser)
+        end_turn(state.T_optimiser, state.g_optimiser)
         state.step += 1
         ema_update(state.T_ema, state.T, self.ema, state.step)
         ema_update(state.g_ema, state.g, self.ema, state.step)

@@ -20,11 +20,17 @@ def parameters_of(net: nn.Module) -> list[Tensor]:
     return found
 
 
-def adam(net: nn.Module, lr: float, betas: tuple[float, float] = (0.9, 0.999), shrink: float = 0.0) -> torch.optim.Adam:
-    """Adam as one fused kernel where the device has it; a step also takes the share lr `shrink` off each parameter, as AdamW does."""
+def adam(
+    net: nn.Module,
+    lr: float,
+    betas: tuple[float, float] = (0.9, 0.999),
+    shrink: float = 0.0,
+    kind: type[torch.optim.Adam] = torch.optim.Adam,
+) -> torch.optim.Adam:
+    """Adam, or a `kind` of it, as one fused kernel where the device has it; a step also takes the share lr `shrink` off each parameter."""
     device = next(net.parameters()).device
     fused = device.type in ("cpu", "cuda")
-    return torch.optim.Adam(net.parameters(), lr=lr, betas=betas, weight_decay=shrink, decoupled_weight_decay=True, fused=fused)
+    return kind(net.parameters(), lr=lr, betas=betas, weight_decay=shrink, decoupled_weight_decay=True, fused=fused)
 
 
 def descend(loss: Tensor, net: nn.Module, optimiser: torch.optim.Optimizer, *, clip: float | None = None, keep_graph: bool = False) -> None:
