@@ -9,7 +9,7 @@ import uotlab
 from uotlab.costs import COSTS, make_cost
 from uotlab.data.gaussians import gaussian_optimum
 from uotlab.methods.base import METHODS
-from uotlab.methods.otmg import fitting_loss, monge_gap_loss
+from uotlab.methods.otmg import fitting_loss, monge_gap_loss, swaps
 from uotlab.methods.rebalance import Batch
 from uotlab.plans.debiased import sinkhorn_divergence
 
@@ -146,6 +146,51 @@ def test_the_fit_does_not_pull_images_together_in_many_dimensions():
         slopes.append(float(grad))
     mean, noise = torch.tensor(slopes).mean(), torch.tensor(slopes).std() / 40**0.5
     assert abs(float(mean)) < 4 * float(noise)
+
+
+def covariance(Tx, a):
+    centred = Tx - a @ Tx
+    return (a[:, None] * centred).T @ centred
+
+
+def test_swaps_leave_mean_and_covariance():
+    Tx, a, h = points(200, d=3) @ torch.tensor([[2.0, 0, 0], [1, 1, 0], [0, 0, 0.1]]).double(), shares(200), 1e-6
+    v = points(200, seed=1, d=3) + 1 + Tx
+    kept = swaps(v, Tx, a)
+    assert float((a @ kept).abs().max()) < 1e-12
+    change = (covariance(Tx + h * kept, a) - covariance(Tx - h * kept, a)) / (2 * h)
+    assert float(change.abs().max()) < 1e-6
+    torch.testing.assert_close(swaps(kept, Tx, a), kept)  # nothing more to take away
+
+
+def test_swaps_keep_turns_and_take_stretches():
+    Tx, a = points(200), shares(200)
+    quarter = torch.tensor([[0.0, 1.0], [-1.0, 0.0]]).double()
+    K = covariance(Tx, a)
+    turn = (Tx - a @ Tx) @ torch.linalg.inv(K) @ quarter  # of the images' own ellipse
+    torch.testing.assert_close(swaps(turn, Tx, a), turn)
+    stretch = (Tx - 1) @ torch.tensor([[1.0, 0.5], [0.5, -2.0]]).double()
+    assert float(swaps(stretch, Tx, a).abs().max()) < 1e-10
+    assert float(swaps(0 * Tx, 0 * Tx, a).abs().max()) == 0  # images in one place
+
+
+def test_the_gap_does_not_narrow_images():
+    """Its pull on a map's scale, which in many dimensions is inwards, is left out with "moments"; with "nothing" it is the gap's own."""
+    method, plain = METHODS["otmg"](batch_size=128), METHODS["otmg"](batch_size=128, gap_keeps="nothing")
+    state = method.init(uotlab.load("gaussians", n=400, d=16), torch.Generator().manual_seed(0), torch.device("cpu"))
+    x, y = state.batch(0, 128), state.batch(1, 128)
+    pulls = {}
+    for m in (method, plain):
+        scale = torch.ones(1, requires_grad=True)
+        images = (Tx := 2 * (x - x.mean(0))) * scale
+        batch = Batch.plain(x, y)
+        _, gap = m.terms(state, batch, images)
+        (pulls[m.gap_keeps],) = torch.autograd.grad(m.kept(gap, images, batch.a), scale)
+    inwards = float(pulls["nothing"])
+    assert inwards > 0.05 * float(Tx.square().sum(1).mean()) / state.cost.scale
+    assert abs(float(pulls["moments"])) < 1e-3 * inwards
+    few = METHODS["otmg"](batch_size=32)
+    assert few.kept(gap, images[:32], batch.a[:32]) is gap  # 16 dimensions, 32 points
 
 
 @pytest.mark.slow
