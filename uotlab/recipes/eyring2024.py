@@ -193,7 +193,7 @@ class MongeGapBalanced(Eyring):
         "On the left a mode is smeared out towards far targets, on the right far points are dragged in and displace their neighbours."
     )
     topics = ("outliers", "Monge gap")
-    run = RunSpec(method="otmg", dataset="outlier-mixture", steps=500)
+    run = RunSpec(method="otmg", dataset="outlier-mixture", params={"gap_weight": 0.1}, steps=500)
     view = "map"
     order = 39
 
@@ -210,7 +210,7 @@ class MongeGapUnbalanced(Eyring):
         "The four modes stay whole and go to their neighbours, undisturbed."
     )
     topics = ("outliers", "Monge gap")
-    run = RunSpec(method="uotmg", dataset="outlier-mixture", params={"rho1": 0.1, "rho2": 0.1}, steps=500)
+    run = RunSpec(method="uotmg", dataset="outlier-mixture", params={"gap_weight": 0.1, "rho1": 0.1, "rho2": 0.1}, steps=500)
     view = "map"
     order = 40
 
