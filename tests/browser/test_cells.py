@@ -87,3 +87,13 @@ def test_a_section_is_left_behind_with_all_that_refreshes_in_it(page, server):
     section(page, "τ sweep")
     page.locator(".st-key-csweep-row").wait_for()
     page.locator(".st-key-csweep_cancel button").click()
+
+
+def test_a_phone_has_the_names_of_the_colours_below_the_picture(page, server):
+    page.set_viewport_size({"width": 420, "height": 860})
+    page.goto(server + RUN.format(steps=60))
+    page.wait_for_function(f"document.querySelector('{GRAPH}')?._fullData?.length >= 2", timeout=90_000)
+    bars = page.evaluate(f"document.querySelector('{GRAPH}')._fullData.map(t => t.marker?.showscale && t.marker.colorbar)")
+    shown = [bar for bar in bars if bar]
+    assert [bar["orientation"] for bar in shown] == ["h"]
+    assert "Neuroblast" in shown[0]["ticktext"]

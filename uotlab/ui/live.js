@@ -2,7 +2,8 @@
 const SELECTING = ["lasso2d", "select2d"];
 const MODEBAR_OFF = ["autoScale2d", "toImage", "hoverClosestCartesian", "hoverCompareCartesian", "toggleSpikelines"];
 const NARROW = 520; // px: phones
-const BARE = 400; // px: no room for a bar of colours
+const BARE = 400; // px: no room for a bar of colours beside the picture, it lies below
+const BELOW = { words: 84, numbers: 42 }; // px for such a bar
 const PANEL = 130; // px: least height of a small panel there
 const WORDS = {
   still: "", queued: "Queued", running: "Training", paused: "Paused", done: "Done",
@@ -163,7 +164,7 @@ class Live {
     if (answer.figure) {
       const Plotly = await plotly(this.data.plotly);
       await painted();
-      if (this.root.clientWidth < BARE) answer.figure.data.forEach((trace) => { if (trace.marker?.showscale) trace.marker.showscale = false; });
+      this.below = this.root.clientWidth < BARE ? this.laid(answer.figure.data) : 0;
       await Plotly.react(this.graph, answer.figure.data, this.dressed(answer.figure.layout), this.config(Plotly));
       this.listen();
       this.signature = answer.figure.signature;
@@ -299,15 +300,28 @@ class Live {
     const modebar = { bgcolor: "rgba(0,0,0,0)", color: "rgba(128,134,145,0.7)", activecolor: look.text, orientation: "h" };
     const uirevision = `${this.data.job} ${this.data.view}`;
     const narrow = this.root.clientWidth < NARROW;
-    const margin = narrow ? { ...(layout.margin ?? {}), l: 34, r: 6 } : layout.margin;
+    const below = this.below ?? 0;
+    const margin = narrow ? { ...(layout.margin ?? {}), l: 34, r: 6, b: (layout.margin?.b ?? 44) + below } : layout.margin;
     const panels = narrow && layout.meta?.panels > 2 ? layout.meta.panels : 0;
     // a view may say itself how its panels stand on a phone: one below the other, as high as wide
     const own = narrow ? layout.meta?.narrow : undefined;
     const height = own ? own.rows * this.root.clientWidth : panels ? Math.max(300, Math.ceil(panels / 2) * PANEL) : this.height;
-    this.graph.style.height = `${height}px`;
+    this.graph.style.height = `${height + below}px`;
     if (own) layout = { ...layout, ...own.layout };
     else if (panels) layout = this.stacked(layout);
     return { ...layout, font, hoverlabel: hover, modebar, uirevision, margin, autosize: true, height: undefined, width: undefined };
+  }
+
+  // the first bar of colours below the picture, the others away; how much height it takes
+  laid(traces) {
+    const [first, ...others] = traces.filter((trace) => trace.marker?.showscale);
+    others.forEach((trace) => { trace.marker.showscale = false; });
+    if (!first) return 0;
+    const words = (first.marker.colorbar?.ticktext ?? []).some((text) => text.length > 4);
+    const place = { orientation: "h", x: 0.5, xanchor: "center", xref: "paper", len: 1, lenmode: "fraction", y: 0, yanchor: "bottom", yref: "container" };
+    const look = { thickness: 9, tickangle: words ? -50 : 0, tickfont: { size: 10 } };
+    first.marker.colorbar = { ...first.marker.colorbar, ...place, ...look, title: { text: "" } };
+    return words ? BELOW.words : BELOW.numbers;
   }
 
   // small panels two in a row, each high enough to be read
