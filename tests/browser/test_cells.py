@@ -4,6 +4,7 @@ import pytest
 
 pytestmark = pytest.mark.browser
 GRAPH = ".st-key-cells_live .js-plotly-plot"
+LEFT = ".st-key-csweep_cancel:visible, .st-key-csweep-row:visible, .st-key-live-cells-sweep:visible"
 RUN = "/cells?method=uotm&data=dentate-gyrus&steps={steps}&p.rho1=0.95&p.rho2=inf&p.width=16&p.depth=1"
 
 
@@ -82,7 +83,7 @@ def test_a_section_is_left_behind_with_all_that_refreshes_in_it(page, server):
     page.get_by_text("A balanced and an unbalanced method").wait_for()
     for _ in range(5):  # some looks of the sweep's
         page.wait_for_timeout(1000)
-        assert not page.locator(".st-key-csweep_cancel, .st-key-csweep-row, .st-key-live-cells-sweep").count()
+        assert not page.locator(LEFT).count()
         assert page.get_by_text("This run, on cells it has not seen").count() == 1
     section(page, "τ sweep")
     page.locator(".st-key-csweep-row").wait_for()

@@ -14,9 +14,10 @@ SHOWN = "cells_shown"  #: the section that the page shows now, empty where it sh
 
 
 def place(shown: str, names: Iterable[str]) -> AbstractContextManager[Any]:
-    """The place on the page of the section that is shown; those of the others are there and empty."""
+    """The place on the page of the section that is shown; those of the others are there, hidden with what may be left in them."""
     st.session_state[SHOWN] = shown
-    return {name: st.container(key=f"section-{name}") for name in names}.get(shown, nullcontext())
+    places = {name: st.container(key=f"{'section' if name == shown else 'away'}-{name}") for name in names}
+    return places.get(shown, nullcontext())
 
 
 def part(draw: Callable[[], None], every: float | None = None) -> None:
