@@ -36,7 +36,7 @@ class Stochastic(Yang):
         method="ubgan",
         dataset="drawn",
         data={"source": "-2,1;-2,-1"},
-        params={"noise": 2, "search": False, "map_steps": 1, "critic_share": 1.0, "activation": "silu"},
+        params={"noise": 2, "search": False, "map_steps": 1, "critic_share": 1.0, "activation": "silu", "lr": 1e-3},
         steps=2500,
     )
     view = "map"
