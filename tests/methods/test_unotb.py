@@ -12,7 +12,8 @@ from uotlab.divergences import DIVERGENCES
 from uotlab.engine.begin import begin
 from uotlab.engine.frames import Camera, portrait
 from uotlab.engine.spec import RunSpec
-from uotlab.methods.unotb import barycenter_map_loss, barycenter_potential_loss, weights_from_text
+from uotlab.methods.marginals import weights_from_text
+from uotlab.methods.unotb import barycenter_map_loss, barycenter_potential_loss
 from uotlab.metrics.barycenter_map_error import BarycenterMapError
 from uotlab.nets.congruent import CongruentPotentials
 from uotlab.nets.mlp import Standard

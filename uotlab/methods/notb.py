@@ -6,7 +6,8 @@ Reference: kolesov2024estimating; gazdieva2025robust, Corollary 2, by which m = 
 from typing import ClassVar
 
 from uotlab.methods.base import METHODS
-from uotlab.methods.unotb import MOST, UNOTB
+from uotlab.methods.marginals import MOST
+from uotlab.methods.unotb import UNOTB
 
 
 @METHODS.register("notb")

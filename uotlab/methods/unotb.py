@@ -20,7 +20,7 @@ Reference: gazdieva2025robust, Theorem 1, Algorithm 1; kolesov2024estimating for
 import math
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field, field_validator
@@ -28,8 +28,9 @@ from torch import Tensor, nn
 
 from uotlab.costs import Cost, SquaredEuclidean, make_cost
 from uotlab.divergences import DIVERGENCES, Balanced, Divergence, weighted_star, weighted_star_grad
-from uotlab.errors import InputError, short
+from uotlab.errors import InputError
 from uotlab.methods.base import CALIBRATION, METHODS, Method, State, calibration_batch
+from uotlab.methods.marginals import MOST, further, weights_from_text
 from uotlab.methods.search import Found, pull, searched
 from uotlab.nets.barycenter_maps import barycenter_maps, noise_of
 from uotlab.nets.congruent import CongruentPotentials
@@ -39,7 +40,6 @@ from uotlab.penalty import Penalty, rho_from_tau
 from uotlab.problem import BarycenterSpace, Problem
 from uotlab.resampling import allotted, systematic
 
-MOST = 5  #: marginals
 EVERY, LEVELLING = 2, 0.03  #: steps between two looks at how much takes part, and the share of the way to 1 gone at each
 FAR = 100.0  #: times too much or too little, from which it goes all of the way
 
@@ -63,25 +63,6 @@ def barycenter_map_loss(f: Tensor, c: Tensor, lam: Tensor) -> Tensor:
     return lam @ (c - f).mean(1)
 
 
-def weights_from_text(text: str) -> list[float]:
-    """Positive numbers with commas between, divided by their sum; none is an empty list.
-
-    Raises:
-        InputError: not of that form.
-    """
-    if not text.strip():
-        return []
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        values = []
-    if not 2 <= len(values) <= MOST or not all(0 < v < 1e6 for v in values):
-        raise InputError(
-            f"weights must be 2 to {MOST} positive numbers with commas between, such as 0.5,0.3,0.2; they are '{short(text)}'."
-        )
-    return [v / sum(values) for v in values]
-
-
 @dataclass(eq=False)
 class BarycenterState(State):
     """Maps to the barycenter, congruent potentials, their averages and optimisers; lam, rho, and masses a over the barycenter's, (K,)."""
@@ -100,15 +81,6 @@ class BarycenterState(State):
         """c_k, with the factor that all costs share."""
         space = self.problem.space
         return self.cost if space is None else replace(space.costs[k], factor=self.cost.factor)
-
-
-def _further(kind: Literal["divergence", "rho", "tau"]) -> Any:
-    text = {
-        "divergence": "Divergence of this marginal; empty is marginal 2's",
-        "rho": "Weight of this marginal's divergence in units of the mean cost; empty is marginal 2's",
-        "tau": "τ of this marginal in the paper's convention, instead of its rho",
-    }[kind]
-    return Field(None, description=text) if kind == "divergence" else Field(None, gt=0, description=text)
 
 
 @METHODS.register("unotb")
@@ -131,15 +103,15 @@ class UNOTB(Method):
     losses: ClassVar[tuple[Any, ...]] = (barycenter_potential_loss, barycenter_map_loss)
 
     weights: str = Field("", max_length=200, description="Weights lambda of the marginals, such as 0.5,0.3,0.2; empty is equal weights")
-    divergence3: str | None = _further("divergence")
-    divergence4: str | None = _further("divergence")
-    divergence5: str | None = _further("divergence")
-    rho3: float | None = _further("rho")
-    rho4: float | None = _further("rho")
-    rho5: float | None = _further("rho")
-    tau3: float | None = _further("tau")
-    tau4: float | None = _further("tau")
-    tau5: float | None = _further("tau")
+    divergence3: str | None = further("divergence")
+    divergence4: str | None = further("divergence")
+    divergence5: str | None = further("divergence")
+    rho3: float | None = further("rho")
+    rho4: float | None = further("rho")
+    rho5: float | None = further("rho")
+    tau3: float | None = further("tau")
+    tau4: float | None = further("tau")
+    tau5: float | None = further("tau")
     batch_size: int = Field(512, ge=2, le=65536, description="Points of each marginal in each step")
     width: int = Field(128, ge=4, le=2048, description="Units in each hidden layer")
     depth: int = Field(2, ge=1, le=12, description="Hidden layers")
