@@ -193,6 +193,13 @@ def test_the_gap_does_not_narrow_images():
     assert few.kept(gap, images[:32], batch.a[:32]) is gap  # 16 dimensions, 32 points
 
 
+@pytest.mark.parametrize(("d", "shrink"), [(1, 0.5), (2, 0.5), (16, 0.5 / 64)])
+def test_weights_shrink_less_in_many_dimensions(d, shrink):
+    method = METHODS["otmg"](width=8, depth=1)
+    state = method.init(uotlab.load("gaussians", n=50, d=d), torch.Generator().manual_seed(0), torch.device("cpu"))
+    assert state.T_optimiser.param_groups[0]["weight_decay"] == pytest.approx(shrink)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "settings", "masses"), [("otmg", {}, 1.0), ("uotmg", {"rho": 1.0}, 1.4)])
 def test_gaussians_are_matched(name, settings, masses):
