@@ -200,7 +200,9 @@ class ThreeHands(Recipe):
     topics = ("barycenters", "digits", "outliers")
     run = RunSpec(
         method="unotb", dataset="digit-hands", steps=800,
-        params={"tau": 8.0, "divergence": "softplus", "batch_size": 128, "map_steps": 1, "potential_share": 1.0, "lr": 1e-3},
+        params={
+            "tau": 8.0, "divergence": "softplus", "batch_size": 128, "map_steps": 1, "search": False, "potential_share": 1.0, "lr": 1e-3,
+        },
     )  # fmt: skip
     view = "barycenter-digits"
     order = 926
