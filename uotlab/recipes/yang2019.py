@@ -28,16 +28,29 @@ class Stochastic(Yang):
         "This is the second row, trained."
     )
     look = (
-        "Two source blobs face four target blobs, and with its noise z the map spreads every source point over the two opposite; "
-        "small green points are several images of one point. Set the noise to 0: each blob can then only be cut in two."
+        "Two source blobs face four target blobs, and with its noise z the map draws every source point out into a line through the two "
+        "opposite, stragglers between them included; small green points are several images of one point. "
+        "Set the gradient penalty of the critic to 0: z is then all but ignored, and images lie half way."
     )
     topics = ("growth", "stochastic maps")
     run = RunSpec(
         method="ubgan",
         dataset="drawn",
         data={"source": "-2,1;-2,-1"},
-        params={"noise": 2, "search": False, "map_steps": 1, "critic_share": 1.0, "activation": "silu", "lr": 1e-3},
-        steps=2500,
+        params={  # the paper's gradient penalty: without it the map learns to ignore z
+            "noise": 2,
+            "search": False,
+            "map_steps": 1,
+            "critic_steps": 3,
+            "critic_share": 1.0,
+            "critic_penalty": 10.0,
+            "slope": 1.0,
+            "activation": "silu",
+            "width": 64,
+            "depth": 2,
+            "lr": 1e-3,
+        },
+        steps=2000,
     )
     view = "map"
     order = 10
