@@ -30,14 +30,14 @@ class Stochastic(Yang):
     look = (
         "Two source blobs face four target blobs, and with its noise z the map draws every source point out into a line through the two "
         "opposite, stragglers between them included; small green points are several images of one point. "
-        "Set the gradient penalty of the critic to 0: z is then all but ignored, and images lie half way."
+        "Give the critic one step a turn and no gradient penalty: z is then all but ignored."
     )
     topics = ("growth", "stochastic maps")
     run = RunSpec(
         method="ubgan",
         dataset="drawn",
         data={"source": "-2,1;-2,-1"},
-        params={  # the paper's gradient penalty: without it the map learns to ignore z
+        params={  # with one critic step and no penalty the map learns to ignore z
             "noise": 2,
             "search": False,
             "map_steps": 1,
