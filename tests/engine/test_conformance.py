@@ -1,6 +1,7 @@
 """Every method on every small problem: shapes, finite numbers, same seed same numbers, JSON, going on, saving, views."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -120,6 +121,14 @@ def test_model_survives_json(method):
     spec = RunSpec(method=method.name, params=method.model_dump(exclude_unset=True))
     again = RunSpec.model_validate_json(spec.model_dump_json())
     assert cls(**again.params) == method
+
+
+def test_all_settings_make_the_same_method(method):
+    cls = type(method)
+    tried = [method, cls(), *([cls(tau=0.5)] if any(method.relaxed) else [])]
+    for made in tried:
+        again = cls(**json.loads(json.dumps(made.settings())))
+        assert again.model_dump() == made.model_dump()
 
 
 def test_going_on_equals_never_stopping(method, problem, tmp_path):

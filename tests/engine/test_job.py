@@ -67,6 +67,16 @@ def test_a_checkpoint_when_it_is_asked_for(engine, spec):
     job.stop()
 
 
+def test_a_run_keeps_the_defaults_it_began_with(engine):
+    """Another version's defaults must not be taken for those that its weights were trained with."""
+    params = {"activation": "tanh", "width": 8, "depth": 1, "batch_size": 16}
+    job = engine.submit(RunSpec(method="uotm", dataset="two-squares", n=64, params=params, steps=3, device="cpu"), "me")
+    assert job.wait(60)
+    job.spec = job.spec.model_copy(update={"params": {"width": 8, "depth": 1}})  # as if tanh and 16 had been defaults
+    run, _, _ = job_module.restore(engine, job)
+    assert (run.method.activation, run.method.batch_size) == ("tanh", 16)
+
+
 def test_extend_a_finished_job(engine, spec):
     job = engine.submit(spec(), "me")
     job.wait(20)

@@ -245,7 +245,7 @@ class Fitted:
         parts = {
             "uotlab": FORMAT,
             "spec": self.spec.model_dump_json(),
-            "method": [self.method.name, self.method.model_dump_json(exclude_unset=True)],
+            "method": [self.method.name, json.dumps(self.method.settings())],
             "problem": packed_problem(self.problem),
             "state": state,
             "metrics": self.metrics,

@@ -4,6 +4,7 @@ States: queued -> running -> done, stopped or failed; running <-> paused; interr
 From paused, stopped, failed and interrupted a run goes on from its State or its last checkpoint.
 """
 
+import json
 import threading
 import time
 import traceback
@@ -16,7 +17,7 @@ import torch
 from sqlalchemy.exc import SQLAlchemyError
 
 from uotlab.data.progress import listening
-from uotlab.engine.begin import Run, begin, pick_device
+from uotlab.engine.begin import Run, begin, make_method, pick_device
 from uotlab.engine.files import save_tensors
 from uotlab.engine.final import final_scores
 from uotlab.engine.frames import Camera
@@ -296,6 +297,7 @@ class Job:
     def _checkpoint(self) -> None:
         if self._run is not None and not self._deleted:
             parts = {"state": self._run.state.state_dict(), "history": self._history.state_dict(), "seconds": self.seconds}
+            parts["settings"] = json.dumps(self._run.method.settings())
             step = self._run.state.step
             save_tensors(self._engine.store.checkpoint_path(self.id), parts)
             self.saved = step
@@ -312,10 +314,12 @@ class Job:
 
 def restore(engine: "Engine", job: Job) -> tuple[Run, History, float]:
     """A Run as its last checkpoint left it (a fresh one before the first), its history and its training time."""
-    run = begin(job.spec)
     parts = engine.store.checkpoint(job.id)
     if parts is None:
-        return run, History(), 0.0
+        return begin(job.spec), History(), 0.0
+    # what the spec leaves open is as it was when the run began, whatever the defaults are now
+    kept = parts.get("settings")
+    run = begin(job.spec, None if kept is None else make_method(job.spec.method, json.loads(kept)))
     run.state.load_state_dict(parts["state"])
     return run, History.from_state_dict(parts["history"]), float(parts["seconds"])
 

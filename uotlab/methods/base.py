@@ -165,6 +165,18 @@ class Method(Settings, ABC):
             raise InputError(f"tau of {self.name} multiplies the cost and must be finite; 0 is balanced.")
         return self
 
+    def settings(self) -> dict[str, Any]:
+        """All hyper-parameters, those left at their defaults too, which another version may change; they make the same method again."""
+        values = {k: v for k, v in self.model_dump().items() if v is not None}
+        for side, relaxed in enumerate(self.relaxed, 1):
+            if not relaxed:  # held by the method itself
+                gone = ("rho", "tau", "divergence")
+            else:
+                gone = ("rho",) if f"tau{side}" in values else ()
+            for kind in gone:
+                values.pop(f"{kind}{side}", None)
+        return values
+
     # ---- what the engine calls -------------------------------------------------------------------
     @abstractmethod
     def init(self, problem: Problem, rng: torch.Generator, device: torch.device) -> State:

@@ -1,6 +1,7 @@
 """Potentials f_1, ..., f_K with sum_k lam_k f_k = m at every point, by construction."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,10 @@ class CongruentPotentials(nn.Module):
         self.register_buffer("lam", lam)
         self.register_buffer("shift", torch.zeros(K))
         self.register_buffer("mix", torch.eye(K) - (1 - torch.eye(K)) * lam[:, None] / (lam[None, :] * (K - 1)), persistent=False)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        state_dict.setdefault(f"{prefix}shift", torch.zeros_like(self.shift))  # of runs from before there was one
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     @property
     def m(self) -> Tensor:
