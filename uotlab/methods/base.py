@@ -169,10 +169,8 @@ class Method(Settings, ABC):
         """All hyper-parameters, those left at their defaults too, which another version may change; they make the same method again."""
         values = {k: v for k, v in self.model_dump().items() if v is not None}
         for side, relaxed in enumerate(self.relaxed, 1):
-            if not relaxed:  # held by the method itself
-                gone = ("rho", "tau", "divergence")
-            else:
-                gone = ("rho",) if f"tau{side}" in values else ()
+            # what the method itself holds has no settings, and of rho and tau the latter was given
+            gone = ("rho", "tau", "divergence") if not relaxed else ("rho",) if f"tau{side}" in values else ()
             for kind in gone:
                 values.pop(f"{kind}{side}", None)
         return values
